@@ -1,0 +1,264 @@
+"""The assets `raw_outputs`, `results` and `bundle`: what came back, what it means, what is kept."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from batch_assets.assets.deployment import deployment_of
+from batch_assets.assets.events import Materialized, failure_of
+from batch_assets.assets.keys import COLLECT_POOL, InferenceKeys
+from batch_assets.assets.metadata import (
+    bundle_metadata,
+    pending_metadata,
+    raw_outputs_metadata,
+    results_metadata,
+)
+from batch_assets.checks import check_results, check_specs
+from batch_assets.domain.errors import ArtifactError, BatchAssetsError, TransientError
+from batch_assets.stages.advance import Pending, advance
+from batch_assets.stages.export import export
+from batch_assets.stages.poll import poll_if_overdue
+from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.resolve import Resolution
+from batch_assets.stages.results import results_schema
+from batch_assets.stages.submit import layout_of, live_batches
+
+#: Partitions per run of a backfill; other than submit's on purpose, see there.
+COLLECT_PARTITIONS_PER_RUN = 250
+
+#: Set by Dagster on every run of a backfill (dagster 1.13, _core/storage/tags.py).
+BACKFILL_TAG = "dagster/backfill"
+
+#: How often a waiting run looks at the ledger.
+LOOK_EVERY = timedelta(seconds=5)
+
+
+class CollectConfig(dg.Config):
+    """Run configuration of the collecting assets."""
+
+    wait: bool | None = Field(
+        default=None,
+        description="Stay until the results are there. Left out, a run of a backfill stays, since "
+        "Dagster ends a backfill as failed where a partition is skipped, and any other run ends "
+        "at once; the sensor brings the results later.",
+    )
+    partition_keys: list[str] = Field(
+        default_factory=list,
+        description="Of the run's range, collect only these partitions. Empty means all.",
+    )
+
+
+def collect_assets(
+    recipe: Recipe,
+    keys: InferenceKeys,
+    partitions: dg.PartitionsDefinition[str],
+    *,
+    min_coverage: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dg.AssetsDefinition:
+    """The multi-asset of `raw_outputs`, `results` and `bundle`."""
+
+    @dg.multi_asset(
+        name=keys.collect_op,
+        specs=_specs(recipe, keys),
+        check_specs=check_specs(keys.results, min_coverage),
+        partitions_def=partitions,
+        can_subset=True,
+        pool=COLLECT_POOL,
+        backfill_policy=dg.BackfillPolicy.multi_run(COLLECT_PARTITIONS_PER_RUN),
+        required_resource_keys=keys.resources,
+    )
+    def collect_(context: dg.AssetExecutionContext, config: CollectConfig) -> Iterator[Any]:
+        run = _CollectRun(context, config, recipe, keys, sleep)
+        yield from run.events()
+        if run.resolutions and context.selected_asset_check_keys:
+            yield from check_results(keys.results, run.resolutions, min_coverage)
+        if run.failures:
+            raise failure_of(run.failures, "collect")
+
+    return collect_
+
+
+def _specs(recipe: Recipe, keys: InferenceKeys) -> Sequence[dg.AssetSpec]:
+    return [
+        keys.spec(
+            keys.raw_outputs,
+            deps=[keys.batches],
+            description="The provider's output and error files of every batch, byte for byte. "
+            "They were paid for: results can always be made again from them.",
+            kinds={"jsonl", keys.provider},
+        ),
+        keys.spec(
+            keys.results,
+            deps=[keys.raw_outputs],
+            description="One row per item of the corpus, in its order: outcome, the answer in "
+            "typed columns (`output`) and as text (`answer`), tokens, and where the item came "
+            "from. Read it as a pyarrow, pandas or polars input of your own asset.",
+            kinds={"parquet"},
+            code_version=_parser_version(recipe),
+        ),
+        keys.spec(
+            keys.bundle,
+            deps=[keys.results],
+            description="An immutable export of a partition: results, item index, requests, raw "
+            "outputs, and a manifest with a checksum for each file.",
+            kinds={"parquet", "jsonl"},
+        ),
+    ]
+
+
+def _parser_version(recipe: Recipe) -> str:
+    """Changes where the same raw outputs would be read as other results."""
+    return f"1-{results_schema(recipe.output).field('output').type}"[:64]
+
+
+class _CollectRun:
+    """One run: takes its partitions forward until each is resolved, failed, or left to wait."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        config: CollectConfig,
+        recipe: Recipe,
+        keys: InferenceKeys,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._context = context
+        self._recipe = recipe
+        self._keys = keys
+        self._sleep = sleep
+        self._deployment: Deployment = deployment_of(context, keys)
+        in_backfill = BACKFILL_TAG in context.run.tags
+        self._wait = in_backfill if config.wait is None else config.wait
+        self._told = {}  # type: dict[str, str]
+        wanted = set(config.partition_keys)
+        self._open = [key for key in context.partition_keys if not wanted or key in wanted]
+        self.resolutions: dict[str, Resolution] = {}
+        self.failures: dict[str, Exception] = {}
+
+    def events(self) -> Iterator[Any]:
+        """What the run has to tell Dagster, as it happens."""
+        while True:
+            for partition_key in list(self._open):
+                try:
+                    yield from self._advance(partition_key)
+                except TransientError as error:
+                    if not self._wait:
+                        self._fail(partition_key, error)
+                    else:
+                        self._context.log.warning(f"{partition_key}: {error}")
+                except BatchAssetsError as error:
+                    self._fail(partition_key, error)
+            if not self._open or not self._wait:
+                return
+            self._sleep(LOOK_EVERY.total_seconds())
+            self._poll_if_overdue()
+
+    def _poll_if_overdue(self) -> None:
+        """The sensor asks the provider; where it is switched off, a waiting run does."""
+        try:
+            poll_if_overdue(self._deployment)
+        except TransientError as error:
+            self._context.log.warning(str(error))
+
+    def _fail(self, partition_key: str, error: Exception) -> None:
+        self._context.log.error(f"{partition_key}: {error}")
+        self.failures[partition_key] = error
+        self._open.remove(partition_key)
+
+    def _advance(self, partition_key: str) -> Iterator[Any]:
+        deployment, keys = self._deployment, self._keys
+        request_set = deployment.ledger.request_sets.current(keys.inference, partition_key)
+        if request_set is None:
+            raise ArtifactError(
+                f"nothing of partition {partition_key} was ever submitted: materialize "
+                f"{keys.batches.to_user_string()} first"
+            )
+        state = advance(deployment, self._recipe, request_set)
+        if isinstance(state, Pending):
+            if state.progress.stopped and not state.progress.open:
+                raise ArtifactError(_why_stopped(deployment, state))
+            yield from self._say_pending(partition_key, state)
+            return
+        self.resolutions[partition_key] = state
+        self._open.remove(partition_key)
+        yield from self._materialized(partition_key, state)
+
+    def _say_pending(self, partition_key: str, state: Pending) -> Iterator[Any]:
+        """Log where the partition stands, and observe it where that is news to this run."""
+        progress = str(state.progress)
+        if self._told.get(partition_key) == progress:
+            return
+        self._told[partition_key] = progress
+        ending = "waiting" if self._wait else "the sensor collects it when the provider is done"
+        self._context.log.info(f"{partition_key}: {progress}; {ending}")
+        yield dg.AssetObservation(
+            asset_key=self._keys.batches,
+            partition=partition_key,
+            metadata=pending_metadata(
+                state.progress, live_batches(self._deployment, state.request_set)
+            ),
+        )
+
+    def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Any]:
+        context, keys, deployment = self._context, self._keys, self._deployment
+        layout = layout_of(state.request_set)
+        batches = live_batches(deployment, state.request_set)
+        raw_version = "-".join(batch.provider_id or "" for batch in batches)
+        made = []
+        if keys.raw_outputs in context.selected_asset_keys:
+            paths = [
+                deployment.files.url(path)
+                for batch in batches
+                for path in (layout.raw_output(batch), layout.raw_errors(batch))
+                if deployment.files.exists(path)
+            ]
+            made.append(
+                Materialized(
+                    key=keys.raw_outputs,
+                    partition_key=partition_key,
+                    data_version=raw_version,
+                    metadata=raw_outputs_metadata(state, batches, paths),
+                    inputs={keys.batches: state.manifest.digest},
+                )
+            )
+        if keys.results in context.selected_asset_keys:
+            made.append(
+                Materialized(
+                    key=keys.results,
+                    partition_key=partition_key,
+                    data_version=state.results.sha256,
+                    metadata=results_metadata(
+                        state,
+                        results_schema(self._recipe.output),
+                        deployment.files.url(layout.results),
+                    ),
+                    inputs={keys.raw_outputs: raw_version},
+                )
+            )
+        if keys.bundle in context.selected_asset_keys:
+            folder, bundle = export(deployment, state.request_set)
+            made.append(
+                Materialized(
+                    key=keys.bundle,
+                    partition_key=partition_key,
+                    data_version=folder.rsplit("/", 1)[-1],
+                    metadata=bundle_metadata(deployment.files.url(folder), bundle),
+                    inputs={keys.results: state.results.sha256},
+                )
+            )
+        for materialized in made:
+            yield materialized.event(context)
+
+
+def _why_stopped(deployment: Deployment, state: Pending) -> str:
+    batches = deployment.ledger.batches(request_set=state.request_set.id)
+    reason = next((batch.reason for batch in reversed(batches) if batch.reason), "no reason given")
+    return (
+        f"the provider refused {state.progress.stopped} batch(es) for good: {reason} "
+        "Once that is put right, materialize batches again: only what was refused is sent."
+    )

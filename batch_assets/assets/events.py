@@ -1,0 +1,71 @@
+"""Materializations as Dagster's event log wants them, for one partition and for a range.
+
+A run over a range of partitions logs one materialization per partition itself: Dagster would give
+all of them one data version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+#: Tags by which Dagster reads a materialization's data version and provenance (dagster 1.13,
+#: _core/definitions/data_version.py); a test holds them to the installed version.
+DATA_VERSION = "dagster/data_version"
+DATA_VERSION_IS_USER_PROVIDED = "dagster/data_version_is_user_provided"
+CODE_VERSION = "dagster/code_version"
+INPUT_DATA_VERSION = "dagster/input_data_version"
+INPUT_EVENT_POINTER = "dagster/input_event_pointer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materialized:
+    """One partition of one asset, as it was written."""
+
+    key: dg.AssetKey
+    partition_key: str
+    data_version: str
+    metadata: Mapping[str, Any]
+    #: Data versions of the assets it was made from.
+    inputs: Mapping[dg.AssetKey, str] = field(default_factory=dict)
+
+    def event(
+        self, context: dg.AssetExecutionContext
+    ) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
+        """What the asset's body yields for it."""
+        if len(context.partition_keys) == 1:
+            return dg.MaterializeResult(
+                asset_key=self.key,
+                metadata=self.metadata,
+                data_version=dg.DataVersion(self.data_version),
+            )
+        tags = {
+            DATA_VERSION: self.data_version,
+            DATA_VERSION_IS_USER_PROVIDED: "true",
+        }
+        code_version = context.assets_def.get_asset_spec(self.key).code_version
+        if code_version is not None:
+            tags[CODE_VERSION] = code_version
+        for key, version in self.inputs.items():
+            tags[f"{INPUT_DATA_VERSION}/{key.to_user_string()}"] = version
+            tags[f"{INPUT_EVENT_POINTER}/{key.to_user_string()}"] = "NULL"
+        return dg.AssetMaterialization(
+            asset_key=self.key,
+            partition=self.partition_key,
+            metadata=self.metadata,
+            tags=tags,
+        )
+
+
+def failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:
+    """The failure of a run in which some partitions failed; the others are materialized."""
+    reasons = [f"{partition_key}: {error}" for partition_key, error in failures.items()]
+    return dg.Failure(
+        description=f"{stage} failed for {len(failures)} partition(s)\n" + "\n".join(reasons),
+        metadata={
+            partition_key: dg.MetadataValue.text(str(error))
+            for partition_key, error in failures.items()
+        },
+        allow_retries=False,
+    )

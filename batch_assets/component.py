@@ -1,0 +1,71 @@
+"""The YAML face of an inference."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from batch_assets.corpus import ParquetCorpus
+from batch_assets.domain.wave import RetryPolicy
+from batch_assets.inference import Inference, batch_inference
+from batch_assets.prompt import Prompt
+
+
+class CorpusModel(dg.Model):
+    """Where the items come from."""
+
+    path: str = Field(description="Folder, glob or file; a relative one starts at the project.")
+    item_id: str = Field(description="Column of the item's key, unique within a partition.")
+
+
+class PromptModel(dg.Model):
+    """What is asked about each item."""
+
+    user: str = Field(description="Jinja2 template over the corpus's columns.")
+    system: str | None = Field(default=None, description="Jinja2 template, often without fields.")
+
+
+class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
+    """A corpus, a prompt, a model and an output type, carried through a provider's batch API."""
+
+    name: str = Field(description="Name of the inference and of its group of assets.")
+    corpus: CorpusModel
+    prompt: PromptModel
+    model_name: str = Field(description="The provider's name of the model.")
+    output: str = Field(description="Import path of a Pydantic model, package.module:Class.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Model settings, as the provider names them."
+    )
+    max_waves: int = Field(
+        default=3, description="How often an item is asked at most, the first time included."
+    )
+    provider: str = Field(default="openai", description="Resource key of the provider.")
+    min_coverage: float = Field(
+        default=0.95, description="Coverage below which the coverage check warns, 0 to 1."
+    )
+    owners: list[str] = Field(default_factory=list, description="Owners of the assets.")
+    description: str | None = Field(default=None, description="What the inference is for.")
+
+    def inference(self, project_root: Path) -> Inference:
+        """The declaration; relative paths start at the project's root."""
+        path = self.corpus.path
+        if "://" not in path:
+            path = str(project_root / path)
+        return Inference(
+            name=self.name,
+            corpus=ParquetCorpus(path=path, item_id=self.corpus.item_id),
+            prompt=Prompt(user=self.prompt.user, system=self.prompt.system),
+            model=self.model_name,
+            output=self.output,
+            settings=self.settings,
+            retries=RetryPolicy(max_waves=self.max_waves),
+            provider=self.provider,
+            min_coverage=self.min_coverage,
+            owners=tuple(self.owners),
+            description=self.description,
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The same graph as `batch_inference` gives."""
+        return batch_inference(self.inference(context.project_root))

@@ -1,0 +1,5 @@
+"""Where items come from."""
+
+from batch_assets.corpus.parquet import ParquetCorpus
+
+__all__ = ["ParquetCorpus"]

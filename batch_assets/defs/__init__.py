@@ -1,0 +1,1 @@
+"""The inferences of this project; `dg scaffold defs` writes here."""

@@ -1,0 +1,1 @@
+"""Facts and rules of the batch life cycle: standard library only, no I/O."""

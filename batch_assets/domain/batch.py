@@ -1,0 +1,129 @@
+"""A batch is one shard in the hands of one provider: its states, its legal moves, its facts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from batch_assets.domain.budget import Reservation
+from batch_assets.domain.errors import IllegalMove
+from batch_assets.domain.request import RequestSetDigest
+
+BatchId = NewType("BatchId", int)
+RequestSetId = NewType("RequestSetId", int)
+#: The account whose quota the batch counts against: provider, credential and model scope.
+Account = NewType("Account", str)
+
+
+class BatchState(StrEnum):
+    """Where a batch stands, as the ledger knows it."""
+
+    #: Its shard is written; nobody was asked yet.
+    PLANNED = "planned"
+    #: It holds budget and one process is offering it to the provider: it may exist there or not.
+    RESERVED = "reserved"
+    #: It exists at the provider, whose id for it is known. It holds budget.
+    SUBMITTED = "submitted"
+    #: The provider works on it no more: completed, failed, expired or cancelled.
+    ENDED = "ended"
+    #: Everything the provider returned for it lies in the store.
+    COLLECTED = "collected"
+    #: It was given up; a further attempt at its shard is a batch of its own.
+    ABANDONED = "abandoned"
+
+
+#: Every legal move, each with what happened.
+MOVES: dict[tuple[BatchState, BatchState], str] = {
+    (BatchState.PLANNED, BatchState.RESERVED): "reserve: the intent is on record, the call follows",
+    (BatchState.PLANNED, BatchState.ABANDONED): "drop: nobody needs it any more",
+    (BatchState.RESERVED, BatchState.SUBMITTED): "record: it exists at the provider",
+    (BatchState.RESERVED, BatchState.PLANNED): "release: it is known not to exist at the provider",
+    (BatchState.RESERVED, BatchState.ABANDONED): "give up: the provider refused it for good",
+    (BatchState.SUBMITTED, BatchState.ENDED): "end: the provider reached a terminal status",
+    (BatchState.ENDED, BatchState.COLLECTED): "collect: its files lie in the store",
+    (
+        BatchState.ENDED,
+        BatchState.ABANDONED,
+    ): "reject: the offer failed, the shard is offered again",
+}
+
+#: States in which a batch holds a share of the account's budget.
+HOLDING = frozenset({BatchState.RESERVED, BatchState.SUBMITTED})
+
+#: States that end a batch's life in the ledger.
+FINAL = frozenset({BatchState.COLLECTED, BatchState.ABANDONED})
+
+
+def check_move(current: BatchState, target: BatchState) -> None:
+    """Raise IllegalMove unless the table has a move from `current` to `target`."""
+    if (current, target) not in MOVES:
+        raise IllegalMove(f"a {current} batch cannot become {target}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestSet:
+    """All requests of one partition at one moment, as the ledger knows them."""
+
+    id: RequestSetId
+    inference: str
+    partition_key: str
+    digest: RequestSetDigest
+    created_at: datetime
+    #: The wave that is on its way, from 0.
+    wave: int
+    #: When its results were written; None while items are without a final outcome.
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One row of the ledger: one attempt at one shard of one wave of a request set."""
+
+    id: BatchId
+    request_set: RequestSet
+    wave: int
+    shard: int
+    #: The n-th time the shard is offered, from 1.
+    attempt: int
+    account: Account
+    endpoint: str
+    state: BatchState
+    #: Travels with the batch to the provider, so that it is recognised there after a lost reply.
+    key: str
+    reservation: Reservation
+    created_at: datetime
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    reserved_at: datetime | None = None
+    submitted_at: datetime | None = None
+    ended_at: datetime | None = None
+    polled_at: datetime | None = None
+    provider_id: str | None = None
+    provider_status: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    #: Requests the provider says it has finished and failed; a report, never the truth.
+    completed: int | None = None
+    failed: int | None = None
+    #: Why it is where it is, in a sentence for a person.
+    reason: str | None = None
+    #: Code of the first error of a batch that failed as a whole.
+    error_code: str | None = None
+    #: How often the provider had no room for the shard, or was not there.
+    refusals: int = 0
+    #: Earliest time of the next offer after a refusal.
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One move of one batch, kept for ever."""
+
+    batch_id: BatchId
+    at: datetime
+    #: None for the move that made the row.
+    from_state: BatchState | None
+    to_state: BatchState
+    #: Who moved it: a Dagster run's id, or the sensor's name.
+    owner: str | None
+    reason: str | None

@@ -1,0 +1,88 @@
+"""Every error of ours. Whether trying again can help is the type, never a string to match.
+
+BatchAssetsError
+├── TerminalError                     trying again as it is cannot help
+│   ├── DeclarationError              the inference is declared wrongly
+│   ├── CorpusError                   the corpus cannot be read, or its rows break a rule
+│   ├── ArtifactError                 a stored file is missing or is not what was stored
+│   ├── LedgerError                   the ledger refuses
+│   │   ├── IllegalMove               the table of moves has no such move
+│   │   ├── StaleMove                 somebody else moved the batch first
+│   │   └── UnknownLedgerVersion      the ledger was written by a newer version
+│   ├── RequestRefused                the provider refused the call: nothing was created
+│   └── AccountRefused                the provider refuses the account until a person acts
+└── TransientError                    trying again later can help
+    ├── ProviderUnreachable           no connection: nothing reached the provider
+    ├── ProviderUnavailable           5xx, or a reply that cannot be read
+    ├── CapacityRefused               the provider is full for now: rate or queue limit
+    └── ReplyLost                     the call may or may not have been carried out
+"""
+
+
+class BatchAssetsError(Exception):
+    """The root of the tree: catch it to catch every error of ours."""
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person: what is wrong, where, and the way out."""
+        return str(self.args[0]) if self.args else str(self.__doc__)
+
+
+class TerminalError(BatchAssetsError):
+    """Trying again as it is cannot help."""
+
+
+class TransientError(BatchAssetsError):
+    """Trying again later can help."""
+
+
+class DeclarationError(TerminalError):
+    """The inference is declared wrongly."""
+
+
+class CorpusError(TerminalError):
+    """The corpus cannot be read, or its rows break a rule."""
+
+
+class ArtifactError(TerminalError):
+    """A stored file is missing or is not what was stored."""
+
+
+class LedgerError(TerminalError):
+    """The ledger refuses."""
+
+
+class IllegalMove(LedgerError):
+    """The table of moves has no such move."""
+
+
+class StaleMove(LedgerError):
+    """Somebody else moved the batch first."""
+
+
+class UnknownLedgerVersion(LedgerError):
+    """The ledger was written by a newer version of batch-assets."""
+
+
+class RequestRefused(TerminalError):
+    """The provider refused the call: nothing was created."""
+
+
+class AccountRefused(TerminalError):
+    """The provider refuses the account until a person acts."""
+
+
+class ProviderUnreachable(TransientError):
+    """No connection could be made: nothing reached the provider."""
+
+
+class ProviderUnavailable(TransientError):
+    """The provider answered with a server error, or with a reply that cannot be read."""
+
+
+class CapacityRefused(TransientError):
+    """The provider is full for now: a rate or queue limit."""
+
+
+class ReplyLost(TransientError):
+    """The call was sent and no reply came: it may or may not have been carried out."""

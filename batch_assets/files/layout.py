@@ -1,0 +1,81 @@
+"""Where each file lies below the root. Nothing else builds a path."""
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from batch_assets.domain.batch import Batch
+from batch_assets.domain.request import RequestSetDigest, short_digest
+
+#: Names of 255 bytes are the limit of common file systems; endings need some of them.
+_LONGEST_NAME = 180
+
+
+def file_name(key: str) -> str:
+    """A partition key as one safe, distinct path segment, readable where the key is plain."""
+    escaped = quote(key, safe="")
+    if escaped.startswith("."):
+        escaped = "%2E" + escaped[1:]
+    if len(escaped) <= _LONGEST_NAME:
+        return escaped
+    return f"{escaped[:_LONGEST_NAME]}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def results_path(inference: str, partition_key: str) -> str:
+    """The partition's results as they stand: all partitions together are one Parquet data set."""
+    return f"{inference}/results/{file_name(partition_key)}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestSetLayout:
+    """The files of one request set."""
+
+    inference: str
+    partition_key: str
+    digest: RequestSetDigest
+
+    @property
+    def _folder(self) -> str:
+        partition = file_name(self.partition_key)
+        return f"{self.inference}/request_sets/{partition}/{short_digest(self.digest)}"
+
+    @property
+    def manifest(self) -> str:
+        return f"{self._folder}/manifest.json"
+
+    @property
+    def items(self) -> str:
+        """The item index."""
+        return f"{self._folder}/items.parquet"
+
+    def wave_manifest(self, wave: int) -> str:
+        """The shards of one wave."""
+        return f"{self._folder}/requests/wave-{wave}.json"
+
+    def shard(self, wave: int, number: int) -> str:
+        return f"{self._folder}/requests/wave-{wave}-shard-{number:05}.jsonl"
+
+    def raw_output(self, batch: Batch) -> str:
+        return f"{self._raw(batch)}.output.jsonl"
+
+    def raw_errors(self, batch: Batch) -> str:
+        return f"{self._raw(batch)}.errors.jsonl"
+
+    @property
+    def raw_outputs(self) -> str:
+        """The folder of everything the provider returned for the request set."""
+        return f"{self._folder}/raw_outputs"
+
+    def _raw(self, batch: Batch) -> str:
+        name = f"wave-{batch.wave}-shard-{batch.shard:05}-attempt-{batch.attempt}"
+        return f"{self.raw_outputs}/{name}"
+
+    @property
+    def results(self) -> str:
+        return results_path(self.inference, self.partition_key)
+
+    def bundle(self, results_sha256: str) -> str:
+        """The folder of one export: other results of the same requests are another bundle."""
+        partition = file_name(self.partition_key)
+        name = f"{short_digest(self.digest)}-{results_sha256[:8]}"
+        return f"{self.inference}/bundles/{partition}/{name}"

@@ -1,0 +1,108 @@
+"""Rows of the ledger as frozen facts, and facts as columns: the one place that knows both."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from batch_assets.domain.batch import (
+    Account,
+    Batch,
+    BatchId,
+    BatchState,
+    Event,
+    RequestSet,
+    RequestSetId,
+)
+from batch_assets.domain.budget import Reservation
+from batch_assets.domain.provider import ProviderBatch
+from batch_assets.domain.request import RequestSetDigest
+
+#: Prefix of the request set's columns in a row that also holds a batch's.
+SET_PREFIX = "set_"
+
+_SHARED = (
+    "wave",
+    "shard",
+    "attempt",
+    "endpoint",
+    "key",
+    "created_at",
+    "lease_owner",
+    "lease_until",
+    "reserved_at",
+    "submitted_at",
+    "ended_at",
+    "polled_at",
+    "provider_id",
+    "provider_status",
+    "output_file_id",
+    "error_file_id",
+    "completed",
+    "failed",
+    "reason",
+    "error_code",
+    "refusals",
+    "not_before",
+)
+
+
+def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
+    """The request set in a row whose columns begin with `prefix`."""
+    return RequestSet(
+        id=RequestSetId(row[f"{prefix}id"]),
+        inference=row[f"{prefix}inference"],
+        partition_key=row[f"{prefix}partition_key"],
+        digest=RequestSetDigest(row[f"{prefix}digest"]),
+        created_at=row[f"{prefix}created_at"],
+        wave=row[f"{prefix}wave"],
+        resolved_at=row[f"{prefix}resolved_at"],
+    )
+
+
+def batch_of(row: Mapping[Any, Any]) -> Batch:
+    """The batch in a row that also holds its request set."""
+    return Batch(
+        id=BatchId(row["id"]),
+        request_set=request_set_of(row, SET_PREFIX),
+        account=Account(row["account"]),
+        state=BatchState(row["state"]),
+        reservation=Reservation(requests=row["requests"], tokens=row["tokens"], batches=1),
+        **{name: row[name] for name in _SHARED},
+    )
+
+
+def observed(found: ProviderBatch) -> dict[str, Any]:
+    """The columns that follow what the provider says, whatever the state."""
+    return {
+        "provider_status": found.status,
+        "completed": found.completed,
+        "failed": found.failed,
+    }
+
+
+def event_of(row: Mapping[Any, Any]) -> Event:
+    """The event in a row."""
+    return Event(
+        batch_id=BatchId(row["batch_id"]),
+        at=row["at"],
+        from_state=None if row["from_state"] is None else BatchState(row["from_state"]),
+        to_state=BatchState(row["to_state"]),
+        owner=row["owner"],
+        reason=row["reason"],
+    )
+
+
+def why_it_failed(found: ProviderBatch) -> str | None:
+    """The provider's reasons for failing a batch as a whole, as one line."""
+    reasons = [
+        " ".join(
+            part
+            for part in (
+                f"line {problem.line}:" if problem.line is not None else "",
+                problem.code or "",
+                problem.message or "",
+            )
+            if part
+        )
+        for problem in found.problems
+    ]
+    return "; ".join(reasons[:5]) or None

@@ -1,0 +1,34 @@
+"""Where the sandbox reads the time: nothing in it sleeps or looks at a clock of its own."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+
+
+class Clock(ABC):
+    @abstractmethod
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+
+
+class SystemClock(Clock):
+    def now(self) -> float:
+        return time.time()
+
+
+class ManualClock(Clock):
+    """A clock that moves only when it is told to; one test and many threads may share it."""
+
+    def __init__(self, start: float = 1_760_000_000.0) -> None:
+        self._now = start
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        with self._lock:
+            return self._now
+
+    def advance(self, seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("a clock does not go back")
+        with self._lock:
+            self._now += seconds

@@ -1,0 +1,45 @@
+"""advance: take a partition as far as it can go now, without waiting for the provider."""
+
+from dataclasses import dataclass
+
+from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.progress import Progress, progress_of
+from batch_assets.stages.collect import collect
+from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.resolve import Resolution, resolve
+from batch_assets.stages.submit import dispatch, recover
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A partition that still waits for its provider."""
+
+    request_set: RequestSet
+    progress: Progress
+
+
+def advance(
+    deployment: Deployment, recipe: Recipe, request_set: RequestSet
+) -> Resolution | Pending:
+    """Collect what ended, resolve what is complete, send what may be sent."""
+    while True:
+        recover(deployment)
+        dispatch(deployment, request_set)
+        collect(deployment, request_set.inference, request_set.partition_key)
+        progress = wave_progress(deployment, request_set)
+        if not progress.is_collected:
+            return Pending(request_set=request_set, progress=progress)
+        resolution = resolve(deployment, recipe, request_set)
+        if resolution is not None:
+            return resolution
+        current = deployment.ledger.request_sets.current(
+            request_set.inference, request_set.partition_key
+        )
+        if current is None or current.id != request_set.id:
+            return Pending(request_set=request_set, progress=progress)
+        request_set = current
+
+
+def wave_progress(deployment: Deployment, request_set: RequestSet) -> Progress:
+    """How far the wave on its way is."""
+    return progress_of(deployment.ledger.batches(request_set=request_set.id, wave=request_set.wave))

@@ -1,0 +1,34 @@
+"""What the stages work from."""
+
+from dataclasses import dataclass, field
+
+from batch_assets.corpus import ParquetCorpus
+from batch_assets.domain.provider import Provider
+from batch_assets.domain.wave import RetryPolicy
+from batch_assets.files import Files
+from batch_assets.ledger import Ledger
+from batch_assets.prompt.chat import ChatRequests
+from batch_assets.prompt.output import OutputType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An inference ready to be carried out: its declaration compiled."""
+
+    inference: str
+    model: str
+    corpus: ParquetCorpus
+    requests: ChatRequests
+    output: OutputType
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The outside systems a stage acts on, and in whose name it acts."""
+
+    ledger: Ledger
+    files: Files
+    provider: Provider
+    #: A Dagster run's id, or the sensor's name; stands in the ledger beside every move.
+    owner: str

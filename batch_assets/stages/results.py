@@ -1,0 +1,141 @@
+"""The results of a partition: their columns, and what a person wants to know of them at once."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_assets.domain.outcome import Outcome
+from batch_assets.domain.usage import Usage
+from batch_assets.files.manifest import Manifest
+from batch_assets.files.parquet import ParquetSink
+from batch_assets.prompt.output import OutputType
+
+#: Rows that metadata shows as a sample.
+_SAMPLE_ROWS = 5
+
+#: Columns of the results that come from the verdict, in their order.
+_FROM_VERDICT = (
+    "outcome",
+    "error_code",
+    "error_message",
+    "output",
+    "answer",
+    "model",
+    "finish_reason",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "wave",
+    "batch_id",
+)
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+
+
+def results_schema(output: OutputType) -> pa.Schema:
+    """One row per item, in the corpus's order.
+
+    `output` is the answer as the output type, null unless the outcome is ok; `answer` is the text
+    as the model wrote it. Tokens stand with the first of the items that share a request, so that
+    their sum is what was used.
+    """
+    return pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("outcome", pa.string(), nullable=False),
+            pa.field("error_code", pa.string()),
+            pa.field("error_message", pa.string()),
+            pa.field("output", output.arrow_type),
+            pa.field("answer", pa.large_string()),
+            pa.field("model", pa.string()),
+            pa.field("finish_reason", pa.string()),
+            pa.field("input_tokens", pa.int64()),
+            pa.field("cached_tokens", pa.int64()),
+            pa.field("output_tokens", pa.int64()),
+            pa.field("reasoning_tokens", pa.int64()),
+            pa.field("wave", pa.int16()),
+            pa.field("batch_id", pa.string()),
+            pa.field("is_duplicate", pa.bool_(), nullable=False),
+            pa.field("fingerprint", pa.string(), nullable=False),
+            pa.field("request_set", pa.string(), nullable=False),
+            pa.field("source_ref", pa.string(), nullable=False),
+            pa.field("partition_key", pa.string(), nullable=False),
+            pa.field("source_item_index", pa.int64(), nullable=False),
+            pa.field("source_primary_key", pa.string(), nullable=False),
+            pa.field("source_namespace", pa.string()),
+        ]
+    )
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """Counts over the results of one partition."""
+
+    items: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    usage: Usage = field(default_factory=Usage)
+    #: Why items are not ok: (outcome, code or message) and how many.
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: A few rows for a person to look at.
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the items whose outcome is ok."""
+        return self.outcomes[Outcome.OK] / self.items if self.items else 0.0
+
+    def count(self, rows: pa.RecordBatch) -> None:
+        """Take in rows of the results."""
+        self.items += rows.num_rows
+        outcomes = pc.value_counts(rows.column("outcome"))
+        self.outcomes.update({str(v["values"]): v["counts"].as_py() for v in outcomes})
+        self.usage += Usage(**{name: pc.sum(rows.column(name)).as_py() or 0 for name in _TOKENS})
+        failed = rows.filter(pc.not_equal(rows.column("outcome"), Outcome.OK.value))
+        columns = ("outcome", "error_code", "error_message")
+        for outcome, code, message in zip(
+            *(failed.column(name).to_pylist() for name in columns), strict=True
+        ):
+            self.reasons[outcome, code or message or ""] += 1
+        if len(self.sample) < _SAMPLE_ROWS:
+            shown = rows.select(["item_id", "outcome", "answer", "error_message"])
+            self.sample += shown.slice(0, _SAMPLE_ROWS - len(self.sample)).to_pylist()
+
+
+class ResultsSink:
+    """Joins items with their verdicts and writes them as results."""
+
+    def __init__(self, manifest: Manifest, output: OutputType, parquet: ParquetSink) -> None:
+        self._manifest = manifest
+        self._schema = results_schema(output)
+        self._parquet = parquet
+        self.summary = Summary()
+
+    def write(self, items: pa.RecordBatch, verdicts: pa.RecordBatch) -> None:
+        """Write the items, each beside the verdict on its request, null where it is oversize."""
+        length = items.num_rows
+        duplicate = items.column("is_duplicate")
+        columns = {name: verdicts.column(name) for name in _FROM_VERDICT}
+        columns["outcome"] = pc.fill_null(columns["outcome"], Outcome.OVERSIZE.value)
+        for name in _TOKENS:
+            columns[name] = pc.if_else(duplicate, pa.scalar(None, pa.int64()), columns[name])
+        fingerprints = [value.hex() for value in items.column("fingerprint").to_pylist()]
+        manifest = self._manifest
+        columns |= {
+            "item_id": items.column("item_id"),
+            "is_duplicate": duplicate,
+            "fingerprint": pa.array(fingerprints, pa.string()),
+            "request_set": pa.repeat(manifest.digest, length),
+            "source_ref": pa.repeat(manifest.source_ref, length),
+            "partition_key": pa.repeat(manifest.partition_key, length),
+            "source_item_index": items.column("source_item_index"),
+            "source_primary_key": items.column("item_id"),
+            "source_namespace": pa.nulls(length, pa.string()),
+        }
+        rows = pa.RecordBatch.from_arrays(
+            [columns[name] for name in self._schema.names], schema=self._schema
+        )
+        self._parquet.write(rows)
+        self.summary.count(rows)

@@ -1,0 +1,197 @@
+"""submit: plan a batch for each shard, then offer them to the provider while the budget allows.
+
+Each offer is: reserve (commit), call, record (commit). Between the two commits lies the only
+doubt there is; `recover` resolves it by asking the provider for the batch's key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from batch_assets.domain.batch import Batch, BatchState, RequestSet
+from batch_assets.domain.errors import (
+    CapacityRefused,
+    ReplyLost,
+    StaleMove,
+    TerminalError,
+    TransientError,
+)
+from batch_assets.domain.shard import Shard
+from batch_assets.files import Files, RequestSetLayout
+from batch_assets.files.manifest import Manifest, read_shards
+from batch_assets.stages.lease import LEASE, kept
+from batch_assets.stages.recipe import Deployment
+
+#: First wait after the provider was full or not there; doubles with each attempt.
+_FIRST_WAIT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What one call of submit did, and what stands now."""
+
+    request_set: RequestSet
+    #: Batches sent by this call.
+    sent: int
+    #: Every batch of the wave on its way.
+    batches: Sequence[Batch]
+
+    @property
+    def waiting(self) -> Sequence[Batch]:
+        """Planned batches: no room in the budget, or the provider had none."""
+        return [batch for batch in self.batches if batch.state is BatchState.PLANNED]
+
+
+def submit(deployment: Deployment, manifest: Manifest) -> Submission:
+    """Make the request set the partition's current one and send what was never sent.
+
+    Raises the provider's TerminalError or TransientError where a call failed; the batch is then
+    planned again, or given up with the reason, and nothing was bought.
+    """
+    ledger = deployment.ledger
+    request_set = ledger.request_sets.open(
+        manifest.inference, manifest.partition_key, manifest.digest
+    )
+    _drop_superseded(deployment, request_set)
+    if request_set.resolved_at is None:
+        shards = shards_of_wave(deployment.files, manifest, request_set.wave)
+        plan(deployment, request_set, shards, wave=request_set.wave, endpoint=manifest.endpoint)
+    recover(deployment)
+    sent = dispatch(deployment, request_set, even_if_told_to_wait=True)
+    return Submission(
+        request_set=request_set,
+        sent=sent,
+        batches=live_batches(deployment, request_set),
+    )
+
+
+def _drop_superseded(deployment: Deployment, request_set: RequestSet) -> None:
+    """Batches of the partition's earlier request sets that were never sent are not needed."""
+    ledger = deployment.ledger
+    partition = (request_set.inference, request_set.partition_key)
+    for batch in ledger.batches(partition=partition, states={BatchState.PLANNED}):
+        if batch.request_set.id != request_set.id:
+            ledger.drop(
+                batch, owner=deployment.owner, reason="the partition has a newer request set"
+            )
+
+
+def live_batches(deployment: Deployment, request_set: RequestSet) -> Sequence[Batch]:
+    """The batches of the request set that were not given up."""
+    return deployment.ledger.batches(
+        request_set=request_set.id, states=set(BatchState) - {BatchState.ABANDONED}
+    )
+
+
+def plan(
+    deployment: Deployment,
+    request_set: RequestSet,
+    shards: Sequence[Shard],
+    *,
+    wave: int,
+    endpoint: str,
+) -> None:
+    """A planned batch for each shard that has none."""
+    deployment.ledger.plan(
+        request_set,
+        shards,
+        wave=wave,
+        account=deployment.provider.account,
+        endpoint=endpoint,
+        owner=deployment.owner,
+    )
+
+
+def dispatch(
+    deployment: Deployment, request_set: RequestSet, *, even_if_told_to_wait: bool = False
+) -> int:
+    """Offer the planned batches of a request set in order; how many were sent.
+
+    Stops where the account has no room: what is left stays planned.
+    """
+    ledger, owner = deployment.ledger, deployment.owner
+    sent = 0
+    planned = ledger.batches(request_set=request_set.id, states={BatchState.PLANNED})
+    for batch in planned:
+        told_to_wait = batch.not_before is not None and batch.not_before > ledger.clock()
+        if told_to_wait and not even_if_told_to_wait:
+            continue
+        try:
+            reserved = ledger.reserve(
+                batch, owner=owner, lease=LEASE, budget=deployment.provider.budget
+            )
+        except StaleMove:
+            continue  # another process sends it
+        if reserved is None:
+            break
+        try:
+            sent += _offer(deployment, reserved)
+        except CapacityRefused:
+            break
+    return sent
+
+
+def _offer(deployment: Deployment, batch: Batch) -> bool:
+    """Call the provider for a reserved batch. False where nobody knows whether it exists."""
+    ledger, owner = deployment.ledger, deployment.owner
+    layout = layout_of(batch.request_set)
+    try:
+        with (
+            kept(ledger, batch, owner=owner),
+            deployment.files.on_disk(layout.shard(batch.wave, batch.shard)) as shard,
+        ):
+            created = deployment.provider.submit(shard, endpoint=batch.endpoint, key=batch.key)
+    except ReplyLost as error:
+        ledger.note(batch, f"{error.message} It is looked up at the provider after {LEASE}.")
+        return False
+    except TransientError as error:
+        wait = min(_FIRST_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_WAIT)
+        ledger.release(batch, owner=owner, reason=error.message, not_before=ledger.clock() + wait)
+        raise
+    except TerminalError as error:
+        ledger.give_up(batch, owner=owner, reason=error.message)
+        raise
+    ledger.record(batch, created, owner=owner)
+    return True
+
+
+def recover(deployment: Deployment) -> int:
+    """Decide on every doubtful batch of the account by its key; how many were decided.
+
+    One that the provider has is adopted; one that it does not have may be offered again.
+    """
+    ledger, owner, provider = deployment.ledger, deployment.owner, deployment.provider
+    decided = 0
+    for batch in ledger.doubtful_batches(provider.account):
+        if not ledger.take_over(batch, owner=owner, lease=LEASE):
+            continue
+        assert batch.reserved_at is not None
+        found = provider.find(batch.key, since=batch.reserved_at)
+        if found is None:
+            ledger.release(batch, owner=owner, reason="its process died before the provider had it")
+        else:
+            ledger.record(batch, found, owner=owner)
+        decided += 1
+    return decided
+
+
+def shards_of_wave(files: Files, manifest: Manifest, wave: int) -> tuple[Shard, ...]:
+    """The shards of one wave of a request set."""
+    if wave == 0:
+        return manifest.shards
+    layout = RequestSetLayout(
+        inference=manifest.inference,
+        partition_key=manifest.partition_key,
+        digest=manifest.digest,
+    )
+    return read_shards(files, layout.wave_manifest(wave))
+
+
+def layout_of(request_set: RequestSet) -> RequestSetLayout:
+    """Where a request set's files lie."""
+    return RequestSetLayout(
+        inference=request_set.inference,
+        partition_key=request_set.partition_key,
+        digest=request_set.digest,
+    )

@@ -1,0 +1,209 @@
+"""The IO manager of an inference's assets: the store they write to, and what loads from it.
+
+The assets stream their raw outputs, results and bundles into `files`, since none of them may be in
+memory whole. A downstream asset gets them by the annotation of its input.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.dataset as pads
+from pydantic import Field
+
+from batch_assets.domain.errors import ArtifactError
+from batch_assets.domain.request import RequestSetDigest
+from batch_assets.files import Files, RequestSetLayout
+from batch_assets.files.layout import file_name, results_path
+from batch_assets.files.parquet import create_parquet, stream_parquet
+
+_LOADABLE = (
+    "pyarrow.dataset.Dataset, pyarrow.Table, pyarrow.RecordBatchReader, pandas.DataFrame, "
+    "polars.DataFrame or polars.LazyFrame"
+)
+
+_RAW_LINES = pa.schema([("file", pa.string()), ("line", pa.large_binary())])
+
+
+class BatchFilesIOManager(dg.ConfigurableIOManager):
+    """Stores raw outputs, results and exported bundles under one root, and loads them.
+
+    As an input, `results` is a table of items over the partitions asked for; `raw_outputs` is a
+    table of the provider's lines; both come as what the input is annotated with: a pyarrow
+    Dataset, Table or RecordBatchReader, a pandas or polars frame. In a pandas frame the fields of
+    `output` are columns of their own, `output.field`. `bundle` comes as the path of its folder
+    (`str` or `Path`). Of several partitions, bundles come as a dict by partition key.
+
+    A table that a downstream asset of yours returns is stored as Parquet beside them.
+    """
+
+    root: str = Field(description="Folder or bucket URL below which everything is stored.")
+
+    @property
+    def files(self) -> Files:
+        """The store itself, as the stages write to it."""
+        return Files(self.root)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Store a table, or a mapping of tables by partition key, as Parquet."""
+        keys = _partition_keys(context) or [None]
+        tables = obj if isinstance(obj, Mapping) else {keys[0]: obj}
+        if set(tables) != set(keys):
+            raise ArtifactError(
+                f"{context.asset_key.to_user_string()} returned {sorted(map(str, tables))} for the "
+                f"partitions {sorted(map(str, keys))}: return a dict with a table for each"
+            )
+        rows = 0
+        for key, table in tables.items():
+            arrow = _as_arrow(table)
+            rows += arrow.num_rows
+            with create_parquet(self.files, _own_path(context, key), arrow.schema) as sink:
+                for batch in arrow.to_batches():
+                    sink.write(batch)
+        context.add_output_metadata({"dagster/row_count": rows})
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """What the input's annotation asks for."""
+        inference, name = _inference_and_name(context)
+        partition_keys = _partition_keys(context)
+        match name:
+            case "results":
+                paths = [results_path(inference, key) for key in partition_keys]
+                return self._load_parquet(context, paths)
+            case "raw_outputs":
+                files = [path for key in partition_keys for path in self._raw(inference, key)]
+                return _as_annotated(context, pads.dataset(_raw_lines(self.files, files)))
+            case "bundle":
+                return _folders(context, {k: self._bundle(inference, k) for k in partition_keys})
+            case "requests" | "batches":
+                raise ArtifactError(
+                    f"{context.asset_key.to_user_string()} has nothing to load: "
+                    "depend on it with deps=, or take results, raw_outputs or bundle as the input"
+                )
+            case _:
+                own = [_own_path(context, key) for key in partition_keys or [None]]
+                return self._load_parquet(context, own)
+
+    def _load_parquet(self, context: dg.InputContext, paths: Sequence[str]) -> Any:
+        files = self.files
+        for path in paths:
+            if not files.exists(path):
+                raise ArtifactError(
+                    f"{files.url(path)} is not there yet: materialize "
+                    f"{context.asset_key.to_user_string()} for that partition first"
+                )
+        return _as_annotated(context, pads.dataset(*files.for_pyarrow(paths)))
+
+    def _raw(self, inference: str, partition_key: str) -> list[str]:
+        return self.files.names(self._layout(inference, partition_key).raw_outputs)
+
+    def _bundle(self, inference: str, partition_key: str) -> str:
+        files, layout = self.files, self._layout(inference, partition_key)
+        return files.url(layout.bundle(files.checksum(layout.results).sha256))
+
+    def _layout(self, inference: str, partition_key: str) -> RequestSetLayout:
+        """The request set that the partition's results came from; they say it themselves."""
+        path = results_path(inference, partition_key)
+        first = next(stream_parquet(self.files, path, columns=["request_set"]))
+        return RequestSetLayout(
+            inference=inference,
+            partition_key=partition_key,
+            digest=RequestSetDigest(first.column("request_set")[0].as_py()),
+        )
+
+
+def _partition_keys(context: dg.OutputContext | dg.InputContext) -> list[Any]:
+    return list(context.asset_partition_keys) if context.has_asset_partitions else []
+
+
+def _own_path(context: dg.OutputContext | dg.InputContext, partition_key: str | None) -> str:
+    folder = "/".join(file_name(part) for part in context.asset_key.path)
+    return f"{folder}/{file_name(partition_key)}.parquet" if partition_key else f"{folder}.parquet"
+
+
+def _inference_and_name(context: dg.InputContext) -> tuple[str, str]:
+    path = context.asset_key.path
+    return path[0], path[-1] if len(path) == 2 else ""
+
+
+def _raw_lines(files: Files, paths: Sequence[str]) -> pa.Table:
+    batches = []
+    for path in paths:
+        with files.open(path) as lines:
+            stored = [line.rstrip(b"\n") for line in lines]
+        names = pa.repeat(path.rsplit("/", 1)[-1], len(stored))
+        batches.append(pa.record_batch([names, pa.array(stored, pa.large_binary())], _RAW_LINES))
+    return pa.Table.from_batches(batches, _RAW_LINES)
+
+
+def _folders(context: dg.InputContext, folders: Mapping[str, str]) -> Any:
+    kind = Path if context.dagster_type.typing_type is Path else str
+    converted = {key: kind(folder) for key, folder in folders.items()}
+    return converted if len(converted) != 1 else next(iter(converted.values()))
+
+
+def _as_annotated(context: dg.InputContext, dataset: pads.Dataset) -> Any:
+    wanted = context.dagster_type.typing_type
+    name = f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__qualname__', wanted)}"
+    for prefix, kind, convert in _CONVERSIONS:
+        if name.startswith(prefix) and name.endswith(kind):
+            return convert(dataset)
+    raise ArtifactError(
+        f"input {context.name!r} is annotated as {name}, which cannot be loaded: "
+        f"annotate it as {_LOADABLE}"
+    )
+
+
+def _pandas(dataset: pads.Dataset) -> Any:
+    table = dataset.to_table()
+    if "output" not in table.schema.names:
+        return table.to_pandas()
+    position = table.schema.get_field_index("output")
+    output = table.select(["output"]).flatten()
+    table = table.remove_column(position)
+    for offset, field in enumerate(output.schema):
+        table = table.add_column(position + offset, field, output.column(field.name))
+    return table.to_pandas()
+
+
+def _polars(dataset: pads.Dataset) -> Any:
+    import polars
+
+    return polars.from_arrow(dataset.to_table())
+
+
+def _polars_lazy(dataset: pads.Dataset) -> Any:
+    import polars
+
+    return polars.scan_pyarrow_dataset(dataset)
+
+
+def _reader(dataset: pads.Dataset) -> Any:
+    return dataset.scanner().to_reader()
+
+
+_CONVERSIONS: tuple[tuple[str, str, Callable[[pads.Dataset], Any]], ...] = (
+    ("pyarrow", ".Dataset", lambda dataset: dataset),
+    ("pyarrow", ".Table", lambda dataset: dataset.to_table()),
+    ("pyarrow", ".RecordBatchReader", _reader),
+    ("pandas", ".DataFrame", _pandas),
+    ("polars", ".DataFrame", _polars),
+    ("polars", ".LazyFrame", _polars_lazy),
+)
+
+
+def _as_arrow(table: Any) -> pa.Table:
+    if isinstance(table, pa.Table):
+        return table
+    if hasattr(table, "collect"):
+        table = table.collect()
+    if hasattr(table, "to_arrow"):
+        return table.to_arrow()
+    if type(table).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(table, preserve_index=False)
+    raise ArtifactError(
+        f"an asset returned {type(table).__qualname__}, which is no table: "
+        "return a pyarrow Table, a pandas or a polars frame"
+    )

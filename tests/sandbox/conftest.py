@@ -1,0 +1,139 @@
+"""One sandbox server for the whole session, emptied before each test; its clock only advances."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai.types import Batch, FileObject
+
+from batch_assets.sandbox import ManualClock, RunningSandbox, running_sandbox
+
+LATENCY = 1_000.0
+SETTINGS = {
+    "latency": LATENCY,
+    "cancel_delay": 60.0,
+    "enqueued_token_limit": None,
+    "max_requests": 50_000,
+    "max_file_bytes": 200_000_000,
+}
+
+Request = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def server(clock: ManualClock) -> Iterator[RunningSandbox]:
+    with running_sandbox(clock=clock) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def session_client(server: RunningSandbox) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="sk-test", base_url=server.base_url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def sandbox(server: RunningSandbox) -> RunningSandbox:
+    server.state.reset()
+    server.state.change_settings(SETTINGS)
+    return server
+
+
+@pytest.fixture
+def client(sandbox: RunningSandbox, session_client: openai.OpenAI) -> openai.OpenAI:
+    return session_client
+
+
+@pytest.fixture
+def a_request() -> Callable[..., Request]:
+    def make(custom_id: str = "r1", text: str = "Word: oak", **body: Any) -> Request:
+        messages = [{"role": "user", "content": text}]
+        return {
+            "custom_id": custom_id,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": "gpt-4.1-mini", "messages": messages} | body,
+        }
+
+    return make
+
+
+@pytest.fixture
+def some_requests(a_request: Callable[..., Request]) -> Callable[[int], list[Request]]:
+    def make(count: int) -> list[Request]:
+        return [a_request(f"r{number}", f"Word: oak {number}") for number in range(count)]
+
+    return make
+
+
+@pytest.fixture
+def upload(client: openai.OpenAI) -> Callable[..., FileObject]:
+    """Uploads requests, or bytes as they are."""
+
+    def make(content: list[Request] | bytes, **options: Any) -> FileObject:
+        if isinstance(content, list):
+            content = b"".join(json.dumps(line).encode() + b"\n" for line in content)
+        return client.files.create(file=("in.jsonl", content), purpose="batch", **options)
+
+    return make
+
+
+@pytest.fixture
+def submit(client: openai.OpenAI, upload: Callable[..., FileObject]) -> Callable[..., Batch]:
+    """Uploads requests and creates a batch of them."""
+
+    def make(content: list[Request] | bytes, **options: Any) -> Batch:
+        return client.batches.create(
+            input_file_id=upload(content).id,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            **options,
+        )
+
+    return make
+
+
+@pytest.fixture
+def finish(client: openai.OpenAI, clock: ManualClock) -> Callable[[Batch], Batch]:
+    def make(batch: Batch) -> Batch:
+        clock.advance(LATENCY)
+        return client.batches.retrieve(batch.id)
+
+    return make
+
+
+@pytest.fixture
+def lines_of(client: openai.OpenAI) -> Callable[[str | None], list[dict[str, Any]]]:
+    """The lines of a result file; none for the file that a batch does not have."""
+
+    def read(file_id: str | None) -> list[dict[str, Any]]:
+        if file_id is None:
+            return []
+        return [json.loads(line) for line in client.files.content(file_id).iter_lines()]
+
+    return read
+
+
+@pytest.fixture
+def ask(
+    a_request: Callable[..., Request],
+    submit: Callable[..., Batch],
+    finish: Callable[[Batch], Batch],
+    lines_of: Callable[..., list[dict[str, Any]]],
+) -> Callable[..., dict[str, Any]]:
+    """The result line of one request that is a batch of its own."""
+
+    def make(**body: Any) -> dict[str, Any]:
+        batch = finish(submit([a_request(**body)]))
+        assert batch.errors is None, batch.errors
+        [line] = lines_of(batch.output_file_id) + lines_of(batch.error_file_id)
+        return line
+
+    return make
