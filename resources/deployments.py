@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -54,7 +55,7 @@ def chosen_deployment() -> NamedDeployment:
 def _local() -> NamedDeployment:
     return NamedDeployment(
         name="local",
-        resources={**_state_at_home(), "openai": OpenAIResource(api_key=dg.EnvVar(API_KEY))},
+        resources={**_state_at_home("local"), "openai": OpenAIResource(api_key=dg.EnvVar(API_KEY))},
         poll_seconds=_POLL_SECONDS,
     )
 
@@ -65,7 +66,7 @@ def _sandbox() -> NamedDeployment:
     )
     return NamedDeployment(
         name="sandbox",
-        resources={**_state_at_home(), "openai": provider},
+        resources={**_state_at_home("sandbox"), "openai": provider},
         poll_seconds=_SANDBOX_POLL_SECONDS,
     )
 
@@ -82,8 +83,9 @@ def _production() -> NamedDeployment:
     )
 
 
-def _state_at_home() -> dict[str, Any]:
-    home = os.path.abspath(os.environ.get(HOME, _DEFAULT_HOME))
+def _state_at_home(name: str) -> dict[str, Any]:
+    """Ledger and files of one deployment: what the sandbox answered never passes for the real."""
+    home = Path(os.environ.get(HOME, _DEFAULT_HOME)).absolute() / name
     return {
         "batch_ledger": LedgerResource(url=f"sqlite:///{home}/ledger.db"),
         "batch_files": BatchFilesIOManager(root=f"{home}/files"),
