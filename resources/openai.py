@@ -1,7 +1,8 @@
 """OpenAI's Batch API behind the port, and the Dagster resource that vends it.
 
 The SDK takes a second of CPU to import, so it is imported at the first call and never before:
-code locations, dry runs and sensors that have nothing to ask do without it.
+code locations, dry runs and sensors that have nothing to ask do without it. `openai_client` makes
+the calls, `openai_errors` translates what they raise, `openai_replies` what they return.
 
 Source of the API's limits, unless a line says otherwise: the types of openai-python 3.54.
 """

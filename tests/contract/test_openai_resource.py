@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +18,6 @@ from batch_assets.resources.openai import OpenAIResource
 
 KEY = "sk-proj-0123456789abcdefghijklmnop"
 URL = "https://api.openai.com/v1"
-SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 UNTIL_THE_FIRST_CALL = """
 import json, sys
@@ -141,17 +139,19 @@ def test_the_key_is_never_shown():
     assert KEY not in f"{resource!r} {resource} {provider!r} {provider}"
 
 
-def test_the_environment_does_not_decide_which_account_pays(monkeypatch, server, provider_at):
+def test_the_environment_does_not_decide_which_account_pays(
+    monkeypatch, border, provider_at, a_shard
+):
     monkeypatch.setenv("OPENAI_ORG_ID", "org_other")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj_other")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://other.test/v1")
-    server.on("GET /v1/batches", server.answer({"data": [], "has_more": False}))
 
-    provider_at(server.base_url, project="proj_1").find("k-1", since=SINCE)
+    provider = provider_at(border.base_url, project="proj_1")
+    provider.submit(a_shard(), endpoint="/v1/chat/completions", key="k-1")
 
-    headers = server.calls[0].headers
-    assert (headers.get("openai-organization"), headers["openai-project"]) == (None, "proj_1")
-    assert headers["authorization"].startswith("Bearer sk-")
+    upload, create = (call.headers for call in border.calls)
+    assert upload["openai-project"] == create["openai-project"] == "proj_1"
+    assert "openai-organization" not in {*upload, *create}
 
 
 def test_every_field_is_described():

@@ -1,0 +1,1 @@
+"""Figures come from here, never from a timed test."""
