@@ -217,6 +217,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--once", action="store_true", help="end by itself and leave nothing up")
     once = parser.parse_args().once
+    # Started in the background, a process is born deaf to Ctrl-C.
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.default_int_handler)
     sandbox_port, ui_port = free_port(8750), free_port(3000)
     os.environ |= {
         "BATCH_ASSETS_DEPLOYMENT": "sandbox",
@@ -242,10 +245,11 @@ def main() -> int:
         )  # fmt: skip
         print(f"starting sandbox, webserver and daemon ({dagster.url})", flush=True)
         wait_until_ready(dagster, [sandbox, dev])
+        started = time.monotonic()
         backfill_id = dagster.backfill(partitions)
         print(f"backfill {backfill_id} of {len(partitions)} partitions, through the daemon")
         status = wait_for(dagster, backfill_id)
-        print(f"backfill {backfill_id}: {status}\n")
+        print(f"backfill {backfill_id}: {status} after {time.monotonic() - started:.0f} s\n")
         if status != "COMPLETED_SUCCESS":
             print(f"logs     {LOGS}")
             return 1
@@ -265,4 +269,7 @@ def _until_interrupted(server: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -64,7 +64,8 @@ class DocumentMaker:
         if not isinstance(node, dict) or "const" in node or "enum" in node:
             return 0
         if "$ref" in node:
-            return heights.get(node["$ref"], 0)
+            # A step of its own, so that a reference never ties with the branch that ends it.
+            return 1 + heights[node["$ref"]]
         for keyword in ("anyOf", "oneOf"):
             if node.get(keyword):
                 return min(self._height(branch, heights) for branch in node[keyword])
@@ -81,6 +82,8 @@ class DocumentMaker:
         if not isinstance(node, dict) or level > MAX_LEVELS:
             return None
         if "$ref" in node:
+            if self._heights[node["$ref"]] == math.inf:
+                return None  # No finite document fits; any end will do.
             return self._value(self._resolve(node["$ref"]), text, path, level + 1)
         if "const" in node:
             return node["const"]

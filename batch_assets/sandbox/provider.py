@@ -125,10 +125,10 @@ class Sandbox:
                 batch.done(standing),
                 standing.status,
             )
-        self._record(batch, outcome, {"output": output_id, "error": error_id}, float(ended_at))
+        self._publish(batch, outcome, {"output": output_id, "error": error_id}, float(ended_at))
         self.files.drop_unneeded_content(batch.input_file_id)
 
-    def _record(
+    def _publish(
         self, batch: StoredBatch, outcome: Outcome, file_ids: Mapping[str, str], created_at: float
     ) -> None:
         lines = {"output": outcome.completed, "error": outcome.error_lines}

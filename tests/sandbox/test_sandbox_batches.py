@@ -65,12 +65,12 @@ def test_a_completed_batch_has_its_output_and_its_usage(submit, finish, some_req
 
 
 def test_failed_requests_are_counted_apart(submit, finish, a_request, some_requests):
-    batch = finish(submit([*some_requests(2), a_request("bad", temperatur=1)]))
+    batch = finish(submit([*some_requests(2), a_request("bad", creativity=1)]))
     assert (batch.status, counts(batch)) == ("completed", (2, 1, 3))
 
 
 def test_a_batch_whose_requests_all_fail_is_completed_without_output(submit, finish, a_request):
-    batch = finish(submit([a_request(temperatur=1)]))
+    batch = finish(submit([a_request(creativity=1)]))
     assert (batch.status, batch.output_file_id) == ("completed", None)
     assert batch.error_file_id is not None
     assert batch.usage.total_tokens == 0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openai
@@ -96,6 +97,17 @@ def test_each_request_is_executed_once_however_often_one_looks(
     }
 
 
+def test_a_batch_is_executed_once_by_all_who_look_at_the_same_time(
+    sandbox, client, submit, some_requests, clock
+):
+    batch = submit(some_requests(200))
+    clock.advance(1000)
+    with ThreadPoolExecutor(8) as pool:
+        looks = list(pool.map(client.batches.retrieve, [batch.id] * 8))
+    assert {look.request_counts.completed for look in looks} == {200}
+    assert sandbox.state.executions()["requests_executed"] == 200
+
+
 def test_a_request_bought_twice_is_noticed(sandbox, submit, finish, a_request):
     body = {"temperature": 0, "seed": 1}
     again = {"seed": 1, "temperature": 0}
@@ -111,7 +123,7 @@ def test_a_request_bought_twice_is_noticed(sandbox, submit, finish, a_request):
 def test_a_request_without_an_answer_is_not_an_execution(
     sandbox, client, submit, a_request, some_requests, clock
 ):
-    batch = submit([*some_requests(10), a_request("bad", temperatur=1)])
+    batch = submit([*some_requests(10), a_request("bad", creativity=1)])
     clock.advance(500)
     client.batches.cancel(batch.id)
     clock.advance(60)

@@ -125,9 +125,15 @@ def test_a_loose_schema_gets_a_valid_document(schema):
     jsonschema.validate(DocumentMaker(schema).document(TEXTS[1]), schema)
 
 
-def test_a_schema_that_only_recurs_ends_too():
-    schema = {**an_object(a=NODE), "$defs": {"Node": an_object(next=NODE)}}
+@pytest.mark.parametrize("node", [an_object(next=NODE), a_list(NODE, minItems=2), NODE])
+def test_a_schema_without_any_finite_document_still_gets_an_answer(node):
+    schema = {**an_object(a=NODE), "$defs": {"Node": node}}
     assert json.dumps(DocumentMaker(schema).document("text"))
+
+
+def test_a_reference_to_itself_is_left_by_the_other_branch():
+    schema = {**an_object(a=NODE), "$defs": {"Node": {"anyOf": [NODE, TEXT]}}}
+    assert DocumentMaker(schema).document("text") == {"a": "text"}
 
 
 def test_properties_keep_the_order_of_the_schema():

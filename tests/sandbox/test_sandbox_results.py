@@ -66,7 +66,7 @@ def test_the_ids_of_result_lines_are_unique(submit, finish, some_requests, lines
 @pytest.mark.parametrize(
     ("body", "param", "code"),
     [
-        ({"temperatur": 1}, "temperatur", "unknown_parameter"),
+        ({"creativity": 1}, "creativity", "unknown_parameter"),
         ({"messages": []}, "messages", "empty_array"),
         ({"messages": "hello"}, "messages", "invalid_type"),
         ({"messages": ["hello"]}, "messages[0]", "invalid_type"),
