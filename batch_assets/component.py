@@ -30,8 +30,8 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
     """A corpus, a prompt, a model and an output type, carried through a provider's batch API."""
 
     name: str = Field(description="Name of the inference and of its group of assets.")
-    corpus: CorpusModel
-    prompt: PromptModel
+    corpus: CorpusModel = Field(description="Where the items come from.")
+    prompt: PromptModel = Field(description="What is asked about each item.")
     model_name: str = Field(description="The provider's name of the model.")
     output: str = Field(description="Import path of a Pydantic model, package.module:Class.")
     settings: dict[str, Any] = Field(

@@ -1,0 +1,111 @@
+"""Writes docs/reference from the code, so that what it says is what there is.
+
+`python scripts/write_reference.py` writes; a test fails where what is there is not what it writes.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic.fields import FieldInfo
+
+from batch_assets.assets.collect import CollectConfig
+from batch_assets.cli import main as cli
+from batch_assets.component import BatchInferenceComponent, CorpusModel, PromptModel
+from batch_assets.domain.batch import MOVES, BatchState
+from batch_assets.domain.outcome import Outcome
+from batch_assets.resources import deployments
+from batch_assets.resources.io_managers import BatchFilesIOManager
+from batch_assets.resources.ledger import LedgerResource
+from batch_assets.resources.openai import OpenAIResource
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PROJECT = REFERENCE.parents[1]
+
+SETTINGS = {
+    "Component (`defs.yaml`), and `Inference` in Python": BatchInferenceComponent,
+    "`corpus`": CorpusModel,
+    "`prompt`": PromptModel,
+    "Run configuration of the collecting assets": CollectConfig,
+    "Resource `openai`: `OpenAIResource`": OpenAIResource,
+    "Resource `batch_ledger`: `LedgerResource`": LedgerResource,
+    "Resource `batch_files`: `BatchFilesIOManager`": BatchFilesIOManager,
+}
+
+
+def pages() -> dict[str, str]:
+    """Each page by its file name."""
+    return {
+        "cli.md": "\n".join(_cli()) + "\n",
+        "settings.md": "\n".join(_settings()) + "\n",
+        "states.md": "\n".join(_states()) + "\n",
+    }
+
+
+def _cli() -> Iterator[str]:
+    yield "# Commands\n\nWritten by `scripts/write_reference.py`."
+    for name, command in _commands(cli, "batch-assets"):
+        context = click.Context(command, info_name=name)
+        yield f"\n## {name}\n\n```\n{command.get_help(context)}\n```"
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for child_name, child in sorted(command.commands.items()):
+            yield from _commands(child, f"{name} {child_name}")
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings\n\nWritten by `scripts/write_reference.py`."
+    for title, model in SETTINGS.items():
+        yield f"\n## {title}\n\n| setting | default | what it is |\n| --- | --- | --- |"
+        for name, field in model.model_fields.items():
+            yield f"| `{name}` | {_default(field)} | {_one_line(field.description or '')} |"
+    yield "\n## Environment variables\n\n| variable | what it is |\n| --- | --- |"
+    source = Path(deployments.__file__).read_text()
+    for comment, variable in re.findall(r'((?:#: .*\n)+)[A-Z_]+ = "([A-Z_]+)"', source):
+        yield f"| `{variable}` | {_one_line(comment.replace('#: ', ''))} |"
+
+
+def _states() -> Iterator[str]:
+    yield "# States, moves and outcomes\n\nWritten by `scripts/write_reference.py`."
+    yield "\n## States of a batch\n\n| state | what it says |\n| --- | --- |"
+    for state, comment in zip(BatchState, _comments("batch_assets/domain/batch.py"), strict=False):
+        yield f"| `{state}` | {comment} |"
+    yield "\n## Moves\n\n```mermaid\nstateDiagram-v2\n    [*] --> planned: plan"
+    for (start, target), what in MOVES.items():
+        yield f"    {start} --> {target}: {what.partition(':')[0]}"
+    yield "```\n\n| from | to | what happened |\n| --- | --- | --- |"
+    for (start, target), what in MOVES.items():
+        yield f"| `{start}` | `{target}` | {what} |"
+    yield "\n## Outcomes of an item\n\n| outcome | what it says |\n| --- | --- |"
+    comments = _comments("batch_assets/domain/outcome.py")
+    for outcome, comment in zip(Outcome, comments, strict=False):
+        yield f"| `{outcome}` | {comment} |"
+
+
+def _comments(path: str) -> list[str]:
+    """The `#:` comments of the first enum of a module, in order."""
+    source = (PROJECT / path).read_text()
+    body = source[source.index("(StrEnum)") :]
+    found = re.findall(r'((?:    #: .*\n)+)    [A-Z]+ = "', body)
+    return [_one_line(re.sub(r"^ *#: ", "", comment, flags=re.MULTILINE)) for comment in found]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=True)
+    return f"`{value}`" if value not in (None, [], {}) else "none"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for name, page in pages().items():
+        (REFERENCE / name).write_text(page)
