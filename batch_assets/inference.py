@@ -25,8 +25,9 @@ from batch_assets.stages.survey import columns_of
 class Inference:
     """What is asked of a model about every item of a corpus.
 
-    It is checked as a whole when it is made: DeclarationError and CorpusError name what is wrong,
-    where, and the way out, before anything can be sent.
+    It is checked as a whole when it is made, against the first partition of the corpus:
+    DeclarationError and CorpusError name what is wrong, where, and the way out, before anything
+    can be sent.
     """
 
     #: Names the group of assets; letters, digits and underscores.
@@ -63,9 +64,9 @@ class Inference:
                 "would be asked the same; name a column as {{ column }}"
             )
         check_settings(self.settings)
-        recipe = self.recipe()
-        for partition_key in self.corpus.partition_keys():
-            columns_of(recipe, partition_key)
+        # The other partitions are checked when their requests are made: every process that loads
+        # this would open every file, and one that is broken would keep all from loading.
+        columns_of(self.recipe(), self.corpus.partition_keys()[0])
 
     def recipe(self) -> Recipe:
         """The declaration compiled: what the stages work from."""
@@ -89,8 +90,8 @@ class Inference:
 def batch_inference(inference: Inference) -> dg.Definitions:
     """The assets, checks and jobs of one inference.
 
-    Merge them with the deployment's: resources `batch_ledger`, `batch_files` and the provider's,
-    and the poll sensor, as `batch_assets.deployment_definitions` gives them.
+    Merge them with the deployment's resources, `batch_ledger`, `batch_files` and the provider's,
+    and give the whole to `with_poll_sensor`.
     """
     recipe = inference.recipe()
     keys = InferenceKeys(
@@ -104,4 +105,4 @@ def batch_inference(inference: Inference) -> dg.Definitions:
             "submit and collect must have different backfill policies: with equal ones Dagster "
             "asks for results in the very run that submits them"
         )
-    return dg.Definitions(assets=[submit, collect], jobs=inference_jobs(keys, partitions))
+    return dg.Definitions(assets=[submit, collect], jobs=inference_jobs(keys))

@@ -7,19 +7,17 @@ import dagster as dg
 from batch_assets.assets.keys import InferenceKeys
 
 
-def inference_jobs(keys: InferenceKeys, partitions: dg.PartitionsDefinition[str]) -> list[Any]:
+def inference_jobs(keys: InferenceKeys) -> list[Any]:
     """One job that submits partitions and one that collects them."""
     return [
         dg.define_asset_job(
             keys.submit_job,
             selection=dg.AssetSelection.assets(keys.requests, keys.batches),
-            partitions_def=partitions,
             description=f"Prepare and submit partitions of {keys.inference}.",
         ),
         dg.define_asset_job(
             keys.collect_job,
             selection=dg.AssetSelection.assets(keys.raw_outputs, keys.results, keys.bundle),
-            partitions_def=partitions,
             description=f"Collect, resolve and export finished partitions of {keys.inference}; "
             "the poll sensor starts it.",
         ),

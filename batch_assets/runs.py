@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from batch_assets.assets.keys import InferenceKeys
 
+#: Tags of a run over one partition, and over a range of them (dagster 1.13, storage/tags.py).
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -29,24 +31,54 @@ _FIRST_REST = timedelta(minutes=1)
 _MEMORY = timedelta(hours=6)
 
 
-def partitions_in_runs(
-    instance: dg.DagsterInstance, keys: InferenceKeys, order: Sequence[str]
-) -> set[str]:
-    """Partitions that an unfinished run collects already, or is going to."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    return {
-        partition_key
-        for run in runs
-        if _collects(run, keys)
-        for partition_key in _partitions_of(run, keys, order)
-    }
+class UnfinishedRuns:
+    """The runs that Dagster has queued or started, as they are when a tick begins."""
+
+    def __init__(self, context: dg.SensorEvaluationContext) -> None:
+        self._instance = context.instance
+        self._repository = context.repository_def
+        self._runs = list(context.instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)))
+
+    def fail(self, run_id: str, reason: str) -> None:
+        """Report a started run as failed; Dagster may then retry it. Another's run is let be."""
+        for run in self._runs:
+            if run.run_id == run_id and run.status is dg.DagsterRunStatus.STARTED:
+                self._instance.report_run_failed(run, reason)
+                self._runs = [other for other in self._runs if other is not run]
+                return
+
+    def collecting(self, keys: InferenceKeys, order: Sequence[str]) -> set[str]:
+        """Partitions that a run collects already, or is going to."""
+        return self._partitions(keys.collect_op, keys.collected, order)
+
+    def submitting(self, keys: InferenceKeys, order: Sequence[str]) -> set[str]:
+        """Partitions that a run sends already, or is going to."""
+        return self._partitions(keys.submit_op, {keys.batches}, order)
+
+    def _partitions(
+        self, op: str, assets: AbstractSet[dg.AssetKey], order: Sequence[str]
+    ) -> set[str]:
+        return {
+            partition_key
+            for run in self._runs
+            if self._executes(run, op, assets)
+            for partition_key in _partitions_of(run, op, order)
+        }
+
+    def _executes(self, run: dg.DagsterRun, op: str, assets: AbstractSet[dg.AssetKey]) -> bool:
+        if run.asset_selection is not None:
+            return bool(run.asset_selection & assets)
+        # A named job, perhaps the user's own: a run of all that it selects.
+        repository = self._repository
+        if repository is None or not repository.has_job(run.job_name):
+            return False
+        return repository.get_job(run.job_name).has_node_named(op)
 
 
 def partitions_at_rest(
-    instance: dg.DagsterInstance, keys: InferenceKeys, order: Sequence[str]
+    instance: dg.DagsterInstance, keys: InferenceKeys, order: Sequence[str], now: datetime
 ) -> set[str]:
     """Partitions whose collecting run failed not long ago: another at once would fail too."""
-    now = datetime.now(UTC)
     failed = instance.get_run_records(
         filters=dg.RunsFilter(
             job_name=keys.collect_job,
@@ -56,7 +88,7 @@ def partitions_at_rest(
     )
     failures: defaultdict[str, list[float]] = defaultdict(list)
     for record in failed:
-        for partition_key in _partitions_of(record.dagster_run, keys, order):
+        for partition_key in _partitions_of(record.dagster_run, keys.collect_op, order):
             failures[partition_key].append(record.end_time or now.timestamp())
     return {
         partition_key
@@ -65,16 +97,9 @@ def partitions_at_rest(
     }
 
 
-def _collects(run: dg.DagsterRun, keys: InferenceKeys) -> bool:
-    if run.job_name == keys.collect_job:
-        return True
-    return bool(run.asset_selection and run.asset_selection & {keys.raw_outputs, keys.results})
-
-
-def _partitions_of(run: dg.DagsterRun, keys: InferenceKeys, order: Sequence[str]) -> Iterator[str]:
+def _partitions_of(run: dg.DagsterRun, op: str, order: Sequence[str]) -> Iterator[str]:
     config: Any = run.run_config
-    op_config = config.get("ops", {}).get(keys.collect_op, {}).get("config", {})
-    named = op_config.get("partition_keys")
+    named = config.get("ops", {}).get(op, {}).get("config", {}).get("partition_keys")
     if named:
         yield from named
     elif (single := run.tags.get(PARTITION)) is not None:

@@ -6,11 +6,10 @@ memory whole. A downstream asset gets them by the annotation of its input.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.dataset as pads
 from pydantic import Field
 
 from batch_assets.domain.errors import ArtifactError
@@ -18,6 +17,11 @@ from batch_assets.domain.request import RequestSetDigest
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.layout import file_name, results_path
 from batch_assets.files.parquet import create_parquet, stream_parquet
+
+if TYPE_CHECKING:
+    # It imports pandas where that is installed, and is imported here where something is loaded:
+    # every process of Dagster's loads this module, and most load no data.
+    import pyarrow.dataset as pads
 
 _LOADABLE = (
     "pyarrow.dataset.Dataset, pyarrow.Table, pyarrow.RecordBatchReader, pandas.DataFrame, "
@@ -30,11 +34,12 @@ _RAW_LINES = pa.schema([("file", pa.string()), ("line", pa.large_binary())])
 class BatchFilesIOManager(dg.ConfigurableIOManager):
     """Stores raw outputs, results and exported bundles under one root, and loads them.
 
-    As an input, `results` is a table of items over the partitions asked for; `raw_outputs` is a
-    table of the provider's lines; both come as what the input is annotated with: a pyarrow
-    Dataset, Table or RecordBatchReader, a pandas or polars frame. In a pandas frame the fields of
-    `output` are columns of their own, `output.field`. `bundle` comes as the path of its folder
-    (`str` or `Path`). Of several partitions, bundles come as a dict by partition key.
+    As an input, `results` is a table of items over the partitions asked for, `raw_outputs` a table
+    of the provider's lines, both in the order of the partition keys. They come as what the input is
+    annotated with: a pyarrow Dataset, Table or RecordBatchReader, a pandas or polars frame. In a
+    pandas frame, which has no structs, the fields of one are columns of their own: `output.label`.
+    `bundle` comes as the path of its folder, `str` or `Path`, or, of several partitions, as
+    `dict[str, Path]` by partition key.
 
     A table that a downstream asset of yours returns is stored as Parquet beside them.
     """
@@ -55,26 +60,28 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
                 f"{context.asset_key.to_user_string()} returned {sorted(map(str, tables))} for the "
                 f"partitions {sorted(map(str, keys))}: return a dict with a table for each"
             )
-        rows = 0
         for key, table in tables.items():
             arrow = _as_arrow(table)
-            rows += arrow.num_rows
             with create_parquet(self.files, _own_path(context, key), arrow.schema) as sink:
                 for batch in arrow.to_batches():
                     sink.write(batch)
-        context.add_output_metadata({"dagster/row_count": rows})
+            if len(tables) == 1:
+                context.add_output_metadata({"dagster/row_count": arrow.num_rows})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """What the input's annotation asks for."""
-        inference, name = _inference_and_name(context)
         partition_keys = _partition_keys(context)
+        own = [_own_path(context, key) for key in partition_keys or [None]]
+        if not partition_keys or self.files.exists(own[0]):
+            return _as_annotated(context, self._dataset(context, own))
+        inference, name = context.asset_key.path[0], "/".join(context.asset_key.path[1:])
         match name:
             case "results":
                 paths = [results_path(inference, key) for key in partition_keys]
-                return self._load_parquet(context, paths)
+                return _as_annotated(context, self._dataset(context, paths))
             case "raw_outputs":
                 files = [path for key in partition_keys for path in self._raw(inference, key)]
-                return _as_annotated(context, pads.dataset(_raw_lines(self.files, files)))
+                return _as_annotated(context, _raw_lines(self.files, files))
             case "bundle":
                 return _folders(context, {k: self._bundle(inference, k) for k in partition_keys})
             case "requests" | "batches":
@@ -83,18 +90,30 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
                     "depend on it with deps=, or take results, raw_outputs or bundle as the input"
                 )
             case _:
-                own = [_own_path(context, key) for key in partition_keys or [None]]
-                return self._load_parquet(context, own)
+                return _as_annotated(context, self._dataset(context, own))
 
-    def _load_parquet(self, context: dg.InputContext, paths: Sequence[str]) -> Any:
-        files = self.files
+    def _dataset(self, context: dg.InputContext, paths: Sequence[str]) -> "pads.Dataset":
+        """The files as one data set, with the columns that any of them has."""
+        import pyarrow.dataset as pads
+
+        files, asset = self.files, context.asset_key.to_user_string()
         for path in paths:
             if not files.exists(path):
                 raise ArtifactError(
-                    f"{files.url(path)} is not there yet: materialize "
-                    f"{context.asset_key.to_user_string()} for that partition first"
+                    f"{files.url(path)} is not there yet: materialize {asset} for that partition "
+                    "first"
                 )
-        return _as_annotated(context, pads.dataset(*files.for_pyarrow(paths)))
+        full_paths, filesystem = files.for_pyarrow(paths)
+        dataset = pads.dataset(full_paths, filesystem=filesystem, format="parquet")
+        schemas = [fragment.physical_schema for fragment in dataset.get_fragments()]
+        try:
+            schema = pa.unify_schemas(schemas, promote_options="permissive")
+            return pads.dataset(full_paths, schema, filesystem=filesystem, format="parquet")
+        except pa.ArrowException as error:
+            raise ArtifactError(
+                f"the partitions of {asset} have columns that contradict each other ({error}): "
+                "materialize the older ones again"
+            ) from error
 
     def _raw(self, inference: str, partition_key: str) -> list[str]:
         return self.files.names(self._layout(inference, partition_key).raw_outputs)
@@ -115,7 +134,8 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
 
 
 def _partition_keys(context: dg.OutputContext | dg.InputContext) -> list[Any]:
-    return list(context.asset_partition_keys) if context.has_asset_partitions else []
+    # Dagster hands several out in no order.
+    return sorted(context.asset_partition_keys) if context.has_asset_partitions else []
 
 
 def _own_path(context: dg.OutputContext | dg.InputContext, partition_key: str | None) -> str:
@@ -123,28 +143,33 @@ def _own_path(context: dg.OutputContext | dg.InputContext, partition_key: str | 
     return f"{folder}/{file_name(partition_key)}.parquet" if partition_key else f"{folder}.parquet"
 
 
-def _inference_and_name(context: dg.InputContext) -> tuple[str, str]:
-    path = context.asset_key.path
-    return path[0], path[-1] if len(path) == 2 else ""
+def _raw_lines(files: Files, paths: Sequence[str]) -> "pads.Dataset":
+    import pyarrow.dataset as pads
 
-
-def _raw_lines(files: Files, paths: Sequence[str]) -> pa.Table:
     batches = []
     for path in paths:
         with files.open(path) as lines:
             stored = [line.rstrip(b"\n") for line in lines]
         names = pa.repeat(path.rsplit("/", 1)[-1], len(stored))
         batches.append(pa.record_batch([names, pa.array(stored, pa.large_binary())], _RAW_LINES))
-    return pa.Table.from_batches(batches, _RAW_LINES)
+    return pads.dataset(pa.Table.from_batches(batches, _RAW_LINES))
 
 
 def _folders(context: dg.InputContext, folders: Mapping[str, str]) -> Any:
-    kind = Path if context.dagster_type.typing_type is Path else str
+    wanted = context.dagster_type.typing_type
+    kind = Path if Path in (wanted, *get_args(wanted)) else str
     converted = {key: kind(folder) for key, folder in folders.items()}
-    return converted if len(converted) != 1 else next(iter(converted.values()))
+    if wanted not in (str, Path):
+        return converted
+    if len(converted) != 1:
+        raise ArtifactError(
+            f"input {context.name!r} is annotated as one path and would be the bundles of "
+            f"{len(converted)} partitions: annotate it as dict[str, {kind.__name__}]"
+        )
+    return next(iter(converted.values()))
 
 
-def _as_annotated(context: dg.InputContext, dataset: pads.Dataset) -> Any:
+def _as_annotated(context: dg.InputContext, dataset: "pads.Dataset") -> Any:
     wanted = context.dagster_type.typing_type
     name = f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__qualname__', wanted)}"
     for prefix, kind, convert in _CONVERSIONS:
@@ -156,39 +181,23 @@ def _as_annotated(context: dg.InputContext, dataset: pads.Dataset) -> Any:
     )
 
 
-def _pandas(dataset: pads.Dataset) -> Any:
-    table = dataset.to_table()
-    if "output" not in table.schema.names:
-        return table.to_pandas()
-    position = table.schema.get_field_index("output")
-    output = table.select(["output"]).flatten()
-    table = table.remove_column(position)
-    for offset, field in enumerate(output.schema):
-        table = table.add_column(position + offset, field, output.column(field.name))
-    return table.to_pandas()
-
-
-def _polars(dataset: pads.Dataset) -> Any:
+def _polars(dataset: "pads.Dataset") -> Any:
     import polars
 
     return polars.from_arrow(dataset.to_table())
 
 
-def _polars_lazy(dataset: pads.Dataset) -> Any:
+def _polars_lazy(dataset: "pads.Dataset") -> Any:
     import polars
 
     return polars.scan_pyarrow_dataset(dataset)
 
 
-def _reader(dataset: pads.Dataset) -> Any:
-    return dataset.scanner().to_reader()
-
-
-_CONVERSIONS: tuple[tuple[str, str, Callable[[pads.Dataset], Any]], ...] = (
+_CONVERSIONS: tuple[tuple[str, str, Callable[["pads.Dataset"], Any]], ...] = (
     ("pyarrow", ".Dataset", lambda dataset: dataset),
     ("pyarrow", ".Table", lambda dataset: dataset.to_table()),
-    ("pyarrow", ".RecordBatchReader", _reader),
-    ("pandas", ".DataFrame", _pandas),
+    ("pyarrow", ".RecordBatchReader", lambda dataset: dataset.scanner().to_reader()),
+    ("pandas", ".DataFrame", lambda dataset: dataset.to_table().flatten().to_pandas()),
     ("polars", ".DataFrame", _polars),
     ("polars", ".LazyFrame", _polars_lazy),
 )

@@ -1,5 +1,8 @@
 """The ledger as a Dagster resource."""
 
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+
 import dagster as dg
 from pydantic import Field
 
@@ -16,3 +19,9 @@ class LedgerResource(dg.ConfigurableResource[Ledger]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Ledger:
         return Ledger.open(self.url)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Ledger, None, None]:
+        """Every run and every tick opens the ledger, so each gives its connections back."""
+        with closing(self.create_resource(context)) as ledger:
+            yield ledger

@@ -1,7 +1,10 @@
 """The assets `raw_outputs`, `results` and `bundle`: what came back, what it means, what is kept."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +21,12 @@ from batch_assets.assets.metadata import (
     results_metadata,
 )
 from batch_assets.checks import check_results, check_specs
+from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import ArtifactError, BatchAssetsError, TransientError
+from batch_assets.files import Files, RequestSetLayout
 from batch_assets.stages.advance import Pending, advance
 from batch_assets.stages.export import export
+from batch_assets.stages.lease import held
 from batch_assets.stages.poll import poll_if_overdue
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution
@@ -32,6 +38,9 @@ COLLECT_PARTITIONS_PER_RUN = 250
 
 #: Set by Dagster on every run of a backfill (dagster 1.13, _core/storage/tags.py).
 BACKFILL_TAG = "dagster/backfill"
+
+#: Lets run retries, where dagster.yaml has them on, take up a run whose step failed (as above).
+RETRY_INTERRUPTED = "dagster/retry_on_asset_or_op_failure"
 
 #: How often a waiting run looks at the ledger.
 LOOK_EVERY = timedelta(seconds=5)
@@ -73,8 +82,15 @@ def collect_assets(
         required_resource_keys=keys.resources,
     )
     def collect_(context: dg.AssetExecutionContext, config: CollectConfig) -> Iterator[Any]:
+        if not context.run.is_partitioned:
+            raise dg.Failure(
+                "the checks are evaluated whenever results are materialized: "
+                f"materialize {keys.results.to_user_string()} for the partitions to be checked",
+                allow_retries=False,
+            )
         run = _CollectRun(context, config, recipe, keys, sleep)
-        yield from run.events()
+        with run.in_hands():
+            yield from run.events()
         if run.resolutions and context.selected_asset_check_keys:
             yield from check_results(keys.results, run.resolutions, min_coverage)
         if run.failures:
@@ -113,7 +129,8 @@ def _specs(recipe: Recipe, keys: InferenceKeys) -> Sequence[dg.AssetSpec]:
 
 def _parser_version(recipe: Recipe) -> str:
     """Changes where the same raw outputs would be read as other results."""
-    return f"1-{results_schema(recipe.output).field('output').type}"[:64]
+    output = [str(recipe.output.arrow_type), recipe.output.schema]
+    return f"1-{hashlib.sha256(json.dumps(output).encode()).hexdigest()[:12]}"
 
 
 class _CollectRun:
@@ -134,11 +151,24 @@ class _CollectRun:
         self._deployment: Deployment = deployment_of(context, keys)
         in_backfill = BACKFILL_TAG in context.run.tags
         self._wait = in_backfill if config.wait is None else config.wait
-        self._told = {}  # type: dict[str, str]
+        self._told: dict[str, str] = {}
         wanted = set(config.partition_keys)
         self._open = [key for key in context.partition_keys if not wanted or key in wanted]
         self.resolutions: dict[str, Resolution] = {}
         self.failures: dict[str, Exception] = {}
+
+    @contextmanager
+    def in_hands(self) -> Iterator[None]:
+        """Hold the run's partitions, and let Dagster take the run up again where it is stopped."""
+        context, deployment = self._context, self._deployment
+        with held(deployment.ledger, self._keys.inference, self._open, holder=deployment.owner):
+            try:
+                yield
+            except dg.DagsterExecutionInterruptedError:
+                # Dagster is being restarted. Without the tag that counts as a failed step, which
+                # is not tried again, and the backfill would end as failed.
+                context.instance.add_run_tags(context.run.run_id, {RETRY_INTERRUPTED: "true"})
+                raise
 
     def events(self) -> Iterator[Any]:
         """What the run has to tell Dagster, as it happens."""
@@ -146,13 +176,8 @@ class _CollectRun:
             for partition_key in list(self._open):
                 try:
                     yield from self._advance(partition_key)
-                except TransientError as error:
-                    if not self._wait:
-                        self._fail(partition_key, error)
-                    else:
-                        self._context.log.warning(f"{partition_key}: {error}")
                 except BatchAssetsError as error:
-                    self._fail(partition_key, error)
+                    self._note_trouble(partition_key, error)
             if not self._open or not self._wait:
                 return
             self._sleep(LOOK_EVERY.total_seconds())
@@ -162,10 +187,14 @@ class _CollectRun:
         """The sensor asks the provider; where it is switched off, a waiting run does."""
         try:
             poll_if_overdue(self._deployment)
-        except TransientError as error:
+        except BatchAssetsError as error:
             self._context.log.warning(str(error))
 
-    def _fail(self, partition_key: str, error: Exception) -> None:
+    def _note_trouble(self, partition_key: str, error: BatchAssetsError) -> None:
+        """Fail the partition, unless this run waits and waiting can help."""
+        if self._wait and isinstance(error, TransientError):
+            self._context.log.warning(f"{partition_key}: {error}")
+            return
         self._context.log.error(f"{partition_key}: {error}")
         self.failures[partition_key] = error
         self._open.remove(partition_key)
@@ -185,8 +214,9 @@ class _CollectRun:
             yield from self._say_pending(partition_key, state)
             return
         self.resolutions[partition_key] = state
+        for materialized in self._materialized(partition_key, state):
+            yield materialized.event(self._context)
         self._open.remove(partition_key)
-        yield from self._materialized(partition_key, state)
 
     def _say_pending(self, partition_key: str, state: Pending) -> Iterator[Any]:
         """Log where the partition stands, and observe it where that is news to this run."""
@@ -204,61 +234,61 @@ class _CollectRun:
             ),
         )
 
-    def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Any]:
-        context, keys, deployment = self._context, self._keys, self._deployment
-        layout = layout_of(state.request_set)
-        batches = live_batches(deployment, state.request_set)
-        raw_version = "-".join(batch.provider_id or "" for batch in batches)
-        made = []
-        if keys.raw_outputs in context.selected_asset_keys:
-            paths = [
-                deployment.files.url(path)
-                for batch in batches
-                for path in (layout.raw_output(batch), layout.raw_errors(batch))
-                if deployment.files.exists(path)
-            ]
-            made.append(
-                Materialized(
-                    key=keys.raw_outputs,
-                    partition_key=partition_key,
-                    data_version=raw_version,
-                    metadata=raw_outputs_metadata(state, batches, paths),
-                    inputs={keys.batches: state.manifest.digest},
-                )
+    def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Materialized]:
+        """Each selected asset as soon as it is written."""
+        keys, selected = self._keys, self._context.selected_asset_keys
+        files, layout = self._deployment.files, layout_of(state.request_set)
+        batches = live_batches(self._deployment, state.request_set)
+        raw_version = _raw_version(batches)
+        if keys.raw_outputs in selected:
+            yield Materialized(
+                key=keys.raw_outputs,
+                partition_key=partition_key,
+                data_version=raw_version,
+                metadata=raw_outputs_metadata(state, batches, _raw_files(files, layout, batches)),
+                inputs={keys.batches: state.manifest.digest},
             )
-        if keys.results in context.selected_asset_keys:
-            made.append(
-                Materialized(
-                    key=keys.results,
-                    partition_key=partition_key,
-                    data_version=state.results.sha256,
-                    metadata=results_metadata(
-                        state,
-                        results_schema(self._recipe.output),
-                        deployment.files.url(layout.results),
-                    ),
-                    inputs={keys.raw_outputs: raw_version},
-                )
+        if keys.results in selected:
+            yield Materialized(
+                key=keys.results,
+                partition_key=partition_key,
+                data_version=state.results.sha256,
+                metadata=results_metadata(
+                    state, results_schema(self._recipe.output), files.url(layout.results)
+                ),
+                inputs={keys.raw_outputs: raw_version},
             )
-        if keys.bundle in context.selected_asset_keys:
-            folder, bundle = export(deployment, state.request_set)
-            made.append(
-                Materialized(
-                    key=keys.bundle,
-                    partition_key=partition_key,
-                    data_version=folder.rsplit("/", 1)[-1],
-                    metadata=bundle_metadata(deployment.files.url(folder), bundle),
-                    inputs={keys.results: state.results.sha256},
-                )
+        if keys.bundle in selected:
+            folder, bundle = export(self._deployment, state.request_set)
+            yield Materialized(
+                key=keys.bundle,
+                partition_key=partition_key,
+                data_version=folder.rsplit("/", 1)[-1],
+                metadata=bundle_metadata(files.url(folder), bundle),
+                inputs={keys.results: state.results.sha256},
             )
-        for materialized in made:
-            yield materialized.event(context)
+
+
+def _raw_version(batches: Sequence[Batch]) -> str:
+    """Other batches hold other answers; what a batch holds never changes."""
+    ids = "\n".join(batch.provider_id or "" for batch in batches)
+    return hashlib.sha256(ids.encode()).hexdigest()
+
+
+def _raw_files(files: Files, layout: RequestSetLayout, batches: Sequence[Batch]) -> list[str]:
+    return [
+        files.url(path)
+        for batch in batches
+        for path in (layout.raw_output(batch), layout.raw_errors(batch))
+        if files.exists(path)
+    ]
 
 
 def _why_stopped(deployment: Deployment, state: Pending) -> str:
-    batches = deployment.ledger.batches(request_set=state.request_set.id)
-    reason = next((batch.reason for batch in reversed(batches) if batch.reason), "no reason given")
+    refused = deployment.ledger.batches(
+        request_set=state.request_set.id, states={BatchState.ABANDONED}
+    )
     return (
-        f"the provider refused {state.progress.stopped} batch(es) for good: {reason} "
+        f"the provider refused {state.progress.stopped} batch(es) for good: {refused[-1].reason} "
         "Once that is put right, materialize batches again: only what was refused is sent."
     )

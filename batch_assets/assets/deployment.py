@@ -13,5 +13,5 @@ def deployment_of(context: dg.AssetExecutionContext, keys: InferenceKeys) -> Dep
         ledger=getattr(resources, LEDGER),
         files=getattr(resources, FILES).files,
         provider=getattr(resources, keys.provider),
-        owner=context.run_id,
+        owner=context.run.run_id,
     )

@@ -18,6 +18,9 @@ CODE_VERSION = "dagster/code_version"
 INPUT_DATA_VERSION = "dagster/input_data_version"
 INPUT_EVENT_POINTER = "dagster/input_event_pointer"
 
+#: Dagster's pointer to an input that was never materialized.
+_NO_EVENT = "NULL"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Materialized:
@@ -34,28 +37,42 @@ class Materialized:
         self, context: dg.AssetExecutionContext
     ) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
         """What the asset's body yields for it."""
-        if len(context.partition_keys) == 1:
+        partitions = context.partition_key_range
+        if partitions.start == partitions.end:
             return dg.MaterializeResult(
                 asset_key=self.key,
                 metadata=self.metadata,
                 data_version=dg.DataVersion(self.data_version),
             )
-        tags = {
-            DATA_VERSION: self.data_version,
-            DATA_VERSION_IS_USER_PROVIDED: "true",
-        }
-        code_version = context.assets_def.get_asset_spec(self.key).code_version
-        if code_version is not None:
-            tags[CODE_VERSION] = code_version
-        for key, version in self.inputs.items():
-            tags[f"{INPUT_DATA_VERSION}/{key.to_user_string()}"] = version
-            tags[f"{INPUT_EVENT_POINTER}/{key.to_user_string()}"] = "NULL"
         return dg.AssetMaterialization(
             asset_key=self.key,
             partition=self.partition_key,
             metadata=self.metadata,
-            tags=tags,
+            tags=self._tags(context),
         )
+
+    def _tags(self, context: dg.AssetExecutionContext) -> Mapping[str, str]:
+        """What Dagster writes beside a materialization of its own; without them it sees none stale.
+
+        An asset without a code version has the run's id for one.
+        """
+        code_version = context.assets_def.get_asset_spec(self.key).code_version
+        tags = {
+            DATA_VERSION: self.data_version,
+            DATA_VERSION_IS_USER_PROVIDED: "true",
+            CODE_VERSION: code_version or context.run.run_id,
+        }
+        for key, version in self.inputs.items():
+            name = key.to_user_string()
+            tags[f"{INPUT_DATA_VERSION}/{name}"] = version
+            tags[f"{INPUT_EVENT_POINTER}/{name}"] = self._pointer_to(context, key)
+        return tags
+
+    def _pointer_to(self, context: dg.AssetExecutionContext, key: dg.AssetKey) -> str:
+        """The input's newest event: an event after it makes this materialization stale."""
+        newest = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self.partition_key])
+        records = context.instance.fetch_materializations(newest, limit=1).records
+        return str(records[0].storage_id) if records else _NO_EVENT
 
 
 def failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:

@@ -48,6 +48,11 @@ class InferenceKeys:
         return dg.AssetKey([self.inference, "bundle"])
 
     @property
+    def collected(self) -> frozenset[dg.AssetKey]:
+        """The assets that the collecting op makes."""
+        return frozenset({self.raw_outputs, self.results, self.bundle})
+
+    @property
     def submit_op(self) -> str:
         return f"{self.inference}__submit"
 

@@ -10,6 +10,7 @@ from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import SUBMIT_POOL, InferenceKeys
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
 from batch_assets.domain.errors import BatchAssetsError
+from batch_assets.stages.lease import held
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.submit import submit
@@ -60,12 +61,14 @@ def submit_assets(
     def submit_(context: dg.AssetExecutionContext) -> Iterator[Any]:
         deployment = deployment_of(context, keys)
         failures: dict[str, Exception] = {}
-        for partition_key in context.partition_keys:
-            try:
-                yield from _submit_partition(context, deployment, recipe, keys, partition_key)
-            except BatchAssetsError as error:
-                context.log.error(f"{partition_key}: {error}")
-                failures[partition_key] = error
+        partition_keys = context.partition_keys
+        with held(deployment.ledger, keys.inference, partition_keys, holder=deployment.owner):
+            for partition_key in partition_keys:
+                try:
+                    yield from _submit_partition(context, deployment, recipe, keys, partition_key)
+                except BatchAssetsError as error:
+                    context.log.error(f"{partition_key}: {error}")
+                    failures[partition_key] = error
         if failures:
             raise failure_of(failures, "submit")
 

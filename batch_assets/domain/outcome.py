@@ -29,8 +29,12 @@ class Outcome(StrEnum):
 #: Error codes of a line that ends without a response (OpenAI's error file).
 UNRUN_CODES = {"batch_expired": Outcome.EXPIRED, "batch_cancelled": Outcome.CANCELLED}
 
-#: Status codes of one answer that another try can cure: timeouts, rate limits, server errors.
-_TRANSIENT_STATUS = frozenset({0, 408, 409, 425, 429, 500, 502, 503, 504})
+#: Status codes of one answer that another try can cure: timeouts, rate limits, server errors,
+#: Cloudflare's own (520 to 524) and Anthropic's "overloaded" (529) among them.
+_TRANSIENT_STATUS = frozenset({0, 408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+
+#: The same, of a line that ends without a response (OpenAI's specification).
+_TRANSIENT_CODES = frozenset({"request_timeout"})
 
 #: Codes of a 429 that only a person can cure, so that asking again is of no use.
 ACCOUNT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -42,6 +46,7 @@ def is_retryable(outcome: Outcome, status_code: int | None, error_code: str | No
         case Outcome.EXPIRED | Outcome.MISSING | Outcome.INVALID:
             return True
         case Outcome.ERRORED:
-            return status_code in _TRANSIENT_STATUS and error_code not in ACCOUNT_CODES
+            transient = status_code in _TRANSIENT_STATUS or error_code in _TRANSIENT_CODES
+            return transient and error_code not in ACCOUNT_CODES
         case _:
             return False

@@ -9,7 +9,13 @@ RequestSetDigest = NewType("RequestSetDigest", str)
 #: Anthropic's pattern, the narrowest of the providers' (provider SDKs and documentation).
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+#: As we write it: no leading zero, and no more digits than a 64-bit integer has.
+_ORDINAL = re.compile(r"0|[1-9][0-9]{0,17}")
+
 _SHORT = 16
+
+#: Digits of the longest ordinal that is taken for one.
+_LONGEST_ORDINAL = 18
 
 
 def short_digest(digest: RequestSetDigest) -> str:
@@ -25,6 +31,6 @@ def custom_id_prefix(digest: RequestSetDigest) -> str:
 def ordinal_of(custom_id: str, prefix: str) -> int | None:
     """The ordinal in a custom_id that begins with `prefix`, or None where the id is another's."""
     ordinal = custom_id.removeprefix(prefix)
-    if ordinal == custom_id or not (ordinal.isascii() and ordinal.isdigit()):
+    if ordinal == custom_id or _ORDINAL.fullmatch(ordinal) is None:
         return None
     return int(ordinal)

@@ -11,13 +11,18 @@ from batch_assets.domain.request import RequestSetDigest, short_digest
 _LONGEST_NAME = 180
 
 
+#: No escape of any key begins so.
+_EMPTY = "%empty"
+
+
 def file_name(key: str) -> str:
     """A partition key as one safe, distinct path segment, readable where the key is plain."""
     escaped = quote(key, safe="")
-    if escaped.startswith("."):
-        escaped = "%2E" + escaped[1:]
+    if escaped.startswith((".", "_")):
+        # Neither a path of its own, nor one of the names that data set readers leave out.
+        escaped = f"%{ord(escaped[0]):02X}{escaped[1:]}"
     if len(escaped) <= _LONGEST_NAME:
-        return escaped
+        return escaped or _EMPTY
     return f"{escaped[:_LONGEST_NAME]}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 

@@ -50,7 +50,13 @@ def write_manifest(files: Files, path: str, manifest: Manifest) -> None:
 
 def read_manifest(files: Files, path: str) -> Manifest:
     """The manifest stored there. Raises ArtifactError where it is missing or damaged."""
-    return _read(files, path, Manifest)
+    manifest = _read(files, path, Manifest)
+    if manifest.format > FORMAT:
+        raise ArtifactError(
+            f"{files.url(path)} has format {manifest.format}, this batch-assets knows up to "
+            f"{FORMAT}: upgrade batch-assets"
+        )
+    return manifest
 
 
 def write_shards(files: Files, path: str, shards: tuple[Shard, ...]) -> None:
@@ -66,7 +72,7 @@ def read_shards(files: Files, path: str) -> tuple[Shard, ...]:
 def _read(files: Files, path: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(files.read(path), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(
             f"{files.url(path)} is not what was stored ({error}): restore it"
         ) from error

@@ -16,9 +16,21 @@ BATCH_ROWS = 1024
 _ROW_GROUP = 16 * 1024
 
 
+#: What a damaged file raises, beside what pyarrow calls its own errors.
+DAMAGED = (pa.ArrowException, OSError)
+
+
+def complaint_of(error: Exception) -> str:
+    """What pyarrow says is wrong, on one line."""
+    return " ".join(str(error).split())
+
+
 def open_parquet(source: Any) -> pq.ParquetFile:
-    """A Parquet file for streaming: buffers one row group, not the columns of all of them."""
-    return pq.ParquetFile(source, pre_buffer=False)
+    """A Parquet file for streaming: buffers one row group, not the columns of all of them.
+
+    Pages that have a checksum are held to it: compression alone lets most flipped bits through.
+    """
+    return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
 
 
 def stream_parquet(
@@ -29,10 +41,11 @@ def stream_parquet(
         try:
             with open_parquet(source) as parquet:
                 yield from parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-        except pa.ArrowInvalid as error:
+        except DAMAGED as error:
             raise ArtifactError(
-                f"{files.url(path)} is not the Parquet file that was stored ({error}): "
-                "restore it, or materialize the asset that writes it again"
+                f"{files.url(path)} is not the Parquet file that was stored "
+                f"({complaint_of(error)}): restore it, "
+                "or materialize the asset that writes it again"
             ) from error
 
 
@@ -66,7 +79,9 @@ class ParquetSink:
 def create_parquet(files: Files, path: str, schema: pa.Schema) -> Iterator[ParquetSink]:
     """A new Parquet file (zstd level 1) that takes its name when the block ends well."""
     with files.create(path) as new:
-        with pq.ParquetWriter(new, schema, compression="zstd", compression_level=1) as writer:
+        with pq.ParquetWriter(
+            new, schema, compression="zstd", compression_level=1, write_page_checksum=True
+        ) as writer:
             sink = ParquetSink(writer, schema)
             yield sink
             sink.flush()

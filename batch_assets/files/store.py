@@ -18,6 +18,9 @@ from batch_assets.domain.errors import ArtifactError
 
 _COPY_BLOCK = 1 << 20
 
+#: How the names of files begin that are still being written, or never will be any further.
+_UNFINISHED = ".new-"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
@@ -64,7 +67,8 @@ class Files:
     """
 
     def __init__(self, root: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(root)
+        # Other processes write here too: a listing that was true once is not kept.
+        self._fs, self._root = fsspec.core.url_to_fs(root, use_listings_cache=False)
         self.root = root
         self._local = Path(self._root).absolute() if isinstance(self._fs, LocalFileSystem) else None
 
@@ -82,8 +86,11 @@ class Files:
         full = self._full(folder)
         if not self._fs.exists(full):
             return []
-        found = self._fs.ls(full, detail=False)
-        return sorted(f"{folder}/{name.rstrip('/').rsplit('/', 1)[-1]}" for name in found)
+        found = (
+            entry["name"] for entry in self._fs.ls(full, detail=True) if entry["type"] == "file"
+        )
+        names = (name.rsplit("/", 1)[-1] for name in found)
+        return sorted(f"{folder}/{name}" for name in names if not name.startswith(_UNFINISHED))
 
     def open(self, path: str) -> BinaryIO:
         """The file for reading, seekable."""
@@ -91,7 +98,7 @@ class Files:
             if self._local is not None:
                 return (self._local / path).open("rb")
             return cast(BinaryIO, self._fs.open(self._full(path), "rb"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise ArtifactError(
                 f"{self.url(path)} is missing from the store: restore it, "
                 "or materialize the asset that writes it again"
@@ -117,7 +124,7 @@ class Files:
             folder = target.parent
         else:
             folder = None
-        descriptor, spool = tempfile.mkstemp(prefix=".new-", dir=folder)
+        descriptor, spool = tempfile.mkstemp(prefix=_UNFINISHED, dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as sink:
                 new = NewFile(sink)

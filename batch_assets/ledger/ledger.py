@@ -16,6 +16,7 @@ from batch_assets.domain.batch import (
     RequestSetId,
 )
 from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.errors import LedgerError
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.domain.shard import Shard
 from batch_assets.ledger import schema
@@ -44,8 +45,12 @@ class Ledger:
         self._engine = engine
         self._writing = writing(engine)
         self.clock = clock
-        with self._writing.begin() as connection:
-            migrate(connection, clock())
+        try:
+            with self._writing.begin() as connection:
+                migrate(connection, clock())
+        except BaseException:
+            engine.dispose()
+            raise
         self.request_sets = RequestSets(engine, clock)
 
     @classmethod
@@ -73,6 +78,7 @@ class Ledger:
         sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
             lock_account(connection, account)
+            connection.execute(sa.select(sets).where(sets.c.id == request_set.id).with_for_update())
             connection.execute(
                 sets.update()
                 .where(sets.c.id == request_set.id, sets.c.wave < wave)
@@ -136,9 +142,10 @@ class Ledger:
         )
 
     def batch(self, batch_id: BatchId) -> Batch:
-        """The batch of that id as it stands now."""
-        (found,) = self._select_batches(schema.batch.c.id == batch_id)
-        return found
+        """The batch of that id as it stands now. Raises LedgerError where there is none."""
+        for found in self._select_batches(schema.batch.c.id == batch_id):
+            return found
+        raise LedgerError(f"the ledger has no batch {batch_id}")
 
     def doubtful_batches(self, account: Account) -> Sequence[Batch]:
         """Reserved batches whose lease ran out: each may exist at the provider, or not."""
@@ -223,10 +230,14 @@ class Ledger:
         return taken.rowcount == 1
 
     def note(self, batch: Batch, reason: str) -> None:
-        """Say for a person why the batch stays where it is."""
+        """Say for a person why the batch stays where it is, unless it is there no more."""
         table = schema.batch
         with self._writing.begin() as connection:
-            connection.execute(table.update().where(table.c.id == batch.id).values(reason=reason))
+            connection.execute(
+                table.update()
+                .where(table.c.id == batch.id, table.c.state == batch.state)
+                .values(reason=reason)
+            )
 
     def record(self, batch: Batch, found: ProviderBatch, *, owner: str) -> None:
         """The batch exists at the provider: created just now, or found there and adopted."""
@@ -291,6 +302,8 @@ class Ledger:
                 BatchState.ABANDONED,
                 owner=owner,
                 must_hold_lease=True,
+                lease_owner=None,
+                lease_until=None,
                 reason=reason,
             )
 

@@ -49,10 +49,14 @@ MIGRATIONS = (
                 is_current BOOLEAN NOT NULL,
                 wave INTEGER NOT NULL,
                 resolved_at {timestamp},
+                holder TEXT,
+                held_until {timestamp},
                 -- equal requests of a partition are one request set
                 CONSTRAINT request_set_is_named_by_its_digest
                     UNIQUE (inference, partition_key, digest),
-                CONSTRAINT wave_counts_from_zero CHECK (wave >= 0)
+                CONSTRAINT wave_counts_from_zero CHECK (wave >= 0),
+                -- a partition is in somebody's hands until a known time
+                CONSTRAINT holder_has_lease CHECK ((holder IS NULL) = (held_until IS NULL))
             )
             """,
             # a partition has one current request set; older ones stay beside it

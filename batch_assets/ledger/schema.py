@@ -54,6 +54,8 @@ request_set = sa.Table(
     sa.Column("is_current", sa.Boolean, nullable=False),
     sa.Column("wave", sa.Integer, nullable=False),
     sa.Column("resolved_at", UtcTimestamp),
+    sa.Column("holder", sa.Text),
+    sa.Column("held_until", UtcTimestamp),
 )
 
 batch = sa.Table(

@@ -57,7 +57,8 @@ def move(
     table = schema.batch
     conditions = [table.c.id == batch.id, table.c.state == batch.state]
     if must_hold_lease:
-        conditions.append(table.c.lease_owner == owner)
+        # An owner that reserved it anew does not act for the one that let its lease run out.
+        conditions += [table.c.lease_owner == owner, table.c.reserved_at == batch.reserved_at]
     moved = connection.execute(table.update().where(*conditions).values(state=target, **columns))
     if moved.rowcount != 1:
         raise StaleMove(
@@ -86,6 +87,13 @@ def lock_account(connection: sa.Connection, account: Account) -> None:
     insert: Any = dialect.insert(table).values(name=account)
     connection.execute(insert.on_conflict_do_nothing())
     connection.execute(locked).one()
+
+
+def lock_partition(connection: sa.Connection, inference: str, partition_key: str) -> None:
+    """Let one process at a time say which request set is a partition's current one."""
+    if connection.dialect.name == "postgresql":
+        name = sa.func.hashtextextended(f"{inference}/{partition_key}", 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
 
 
 def held_by(connection: sa.Connection, account: Account) -> Reservation:

@@ -6,14 +6,15 @@ Facts of the wire are OpenAI's (API reference, "Create chat completion"; guide "
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.prompt.output import OutputType
-from batch_assets.prompt.template import Prompt, constant_text, renderer
+from batch_assets.prompt.template import Prompt, Renderer
 
 ENDPOINT = "/v1/chat/completions"
 
@@ -28,6 +29,7 @@ SETTINGS = frozenset(
         "metadata",
         "presence_penalty",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
         "reasoning_effort",
         "safety_identifier",
@@ -51,23 +53,36 @@ RESERVED_SETTINGS: Mapping[str, str] = {
     "stream_options": "a batch does not stream",
     "n": "an item has one answer",
     "service_tier": "a batch is a tier of its own",
+    "audio": "an answer is text",
+    "modalities": "an answer is text",
+    "functions": "an answer is of the output type, and nobody is there to carry out a call",
+    "function_call": "an answer is of the output type, and nobody is there to carry out a call",
+    "tools": "an answer is of the output type, and nobody is there to carry out a call",
+    "tool_choice": "an answer is of the output type, and nobody is there to carry out a call",
+    "parallel_tool_calls": "an answer is of the output type, and nobody carries out a call",
+    "prediction": "every item would be given the same one",
+    "web_search_options": "a batch does not search the web",
+    "moderation": "what it finds would have no place in the results",
 }
 
-#: Splits a specimen body into its constant parts: control characters that JSON never leaves bare.
-_MARKERS = ("\x00system\x00", "\x00user\x00")
-
-_encode_text = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise DeclarationError for a setting that the endpoint does not know or that is not free."""
-    for name in settings:
+    """Raise DeclarationError for a setting that cannot be sent, naming it and the reason."""
+    for name, value in settings.items():
         if name in RESERVED_SETTINGS:
             raise DeclarationError(f"setting {name!r} cannot be given: {RESERVED_SETTINGS[name]}")
         if name not in SETTINGS:
             raise DeclarationError(
                 f"setting {name!r} is unknown to {ENDPOINT}; it knows {', '.join(sorted(SETTINGS))}"
             )
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise DeclarationError(
+                f"setting {name!r} cannot be written as JSON ({error}): give it a plain value"
+            ) from error
 
 
 class ChatRequests:
@@ -81,44 +96,50 @@ class ChatRequests:
     def __init__(
         self, *, model: str, prompt: Prompt, output: OutputType, settings: Mapping[str, Any]
     ) -> None:
-        self.fields = prompt.fields()
-        self._renderers = []
-        contents = []
-        for role, source, marker in (
-            ("system", prompt.system, _MARKERS[0]),
-            ("user", prompt.user, _MARKERS[1]),
-        ):
-            if source is None:
-                continue
-            template = renderer(source)
-            contents.append((role, constant_text(source) if template is None else marker))
-            if template is not None:
-                self._renderers.append(template)
-        specimen = _body(model, contents, output, settings)
-        self._constants = _split(msgspec.json.encode(specimen))
+        self._renderers: list[Renderer] = []
+        #: Bytes before, between and after the texts that vary.
+        self._constants = [b'{"model":' + _encode(model) + b',"messages":[']
+        for role, source in (("system", prompt.system), ("user", prompt.user)):
+            if source is not None:
+                self._add_message(role, Renderer(source, role))
+        rest = {"response_format": _response_format(output), **settings}
+        self._constants[-1] += b"]," + _encode(rest)[1:]
+        self.fields = tuple(sorted({name for each in self._renderers for name in each.fields}))
         self.constant_bytes = sum(len(part) for part in self._constants)
-        sources = json.dumps([ENDPOINT, specimen, prompt.system, prompt.user], sort_keys=True)
+        shape = [ENDPOINT, *map(bytes.decode, self._constants), prompt.system, prompt.user]
         #: What determines every request of this shape: prompt, model, settings, schema.
-        self.shape_digest = hashlib.sha256(sources.encode()).hexdigest()
+        self.shape_digest = hashlib.sha256(_encode(shape)).hexdigest()
+
+    def _add_message(self, role: str, template: Renderer) -> None:
+        comma = b"" if self._constants[-1].endswith(b"[") else b","
+        self._constants[-1] += comma + b'{"role":' + _encode(role) + b',"content":'
+        if template.fields:
+            self._renderers.append(template)
+            self._constants.append(b"}")
+        else:
+            self._constants[-1] += _encode(template.constant_text()) + b"}"
 
     def bodies(self, rows: pa.RecordBatch, describe_row: Callable[[int], str]) -> Iterator[bytes]:
         """The JSON body of each row's request; `rows` has the columns of `fields`.
 
         Raises CorpusError where a row cannot be rendered.
         """
-        columns = {name: rows.column(name).to_pylist() for name in self.fields}
+        columns = {name: _values(rows.column(name), name, describe_row) for name in self.fields}
         texts = [
             template.texts([columns[name] for name in template.fields], describe_row)
             for template in self._renderers
         ]
         constants = self._constants
-        if len(texts) == 1:
-            head, tail = constants
-            for text in texts[0]:
-                yield b"".join((head, _encode_text(text), tail))
-            return
-        for row in zip(*texts, strict=True):
-            yield b"".join(_interleave(constants, [_encode_text(text) for text in row]))
+        match texts:
+            case []:
+                yield from (constants[0] for _ in range(rows.num_rows))
+            case [only]:
+                head, tail = constants
+                for text in only:
+                    yield b"".join((head, _encode(text), tail))
+            case _:
+                for row in zip(*texts, strict=True):
+                    yield b"".join(_interleave(constants, [_encode(text) for text in row]))
 
     def line(self, custom_id: str, body: bytes) -> bytes:
         """One line of a batch file."""
@@ -129,28 +150,35 @@ _LINE_HEAD = b'{"custom_id":"'
 _LINE_MIDDLE = f'","method":"POST","url":"{ENDPOINT}","body":'.encode()
 
 
-def _body(
-    model: str,
-    contents: Sequence[tuple[str, str]],
-    output: OutputType,
-    settings: Mapping[str, Any],
-) -> dict[str, Any]:
+def _response_format(output: OutputType) -> dict[str, Any]:
     return {
-        "model": model,
-        "messages": [{"role": role, "content": content} for role, content in contents],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": output.name, "strict": True, "schema": output.schema},
-        },
-        **settings,
+        "type": "json_schema",
+        "json_schema": {"name": output.name, "strict": True, "schema": output.schema},
     }
 
 
-def _split(specimen: bytes) -> list[bytes]:
-    parts = [specimen]
-    for marker in _MARKERS:
-        parts = parts[:-1] + parts[-1].split(_encode_text(marker))
-    return parts
+def _values(column: pa.Array, name: str, describe_row: Callable[[int], str]) -> list[Any]:
+    """A column's values in Python. Raises CorpusError for one that Python has no value for."""
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        # Python's own type where nothing is lost, whether or not pandas is installed.
+        with suppress(pa.ArrowInvalid):
+            column = column.cast(pa.timestamp("us", column.type.tz))
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        for position, value in enumerate(column):
+            _check_readable(value, name, describe_row(position))
+        raise
+    return values
+
+
+def _check_readable(value: pa.Scalar, name: str, row: str) -> None:
+    try:
+        value.as_py()
+    except (ValueError, OverflowError) as error:
+        raise CorpusError(
+            f"{row}: {name} cannot be read ({error}): correct the row, or write the column as text"
+        ) from error
 
 
 def _interleave(constants: Sequence[bytes], varying: Sequence[bytes]) -> Iterator[bytes]:
@@ -158,8 +186,3 @@ def _interleave(constants: Sequence[bytes], varying: Sequence[bytes]) -> Iterato
         yield constant
         yield text
     yield constants[-1]
-
-
-def system_prompt_of(prompt: Prompt) -> str:
-    """The constant text of a request, for counting its tokens."""
-    return "" if prompt.system is None else prompt.system

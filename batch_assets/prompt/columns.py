@@ -1,26 +1,29 @@
 """JSON schema to Arrow: the type of a column, and how a validated value becomes a value of it."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_json, to_jsonable_python
 
+#: Makes a value of the column's type. Raises ValueError, TypeError or OverflowError where it can't.
 Convert = Callable[[Any], Any]
 
 _INT64 = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Column:
-    """An Arrow type and, where values need a change first, the change."""
+    """An Arrow type, and what makes a validated value one of it. Nulls stay nulls."""
 
     type: pa.DataType
-    convert: Convert | None = None
-    #: Values hold Pydantic models, so that they must be dumped before anything else.
-    holds_models: bool = False
+    convert: Convert
 
 
 def columns_of(
@@ -34,6 +37,29 @@ def columns_of(
     return {name: _column_of(part, definitions, ()) for name, part in properties.items()}
 
 
+@cache
+def attributes_of(kind: type) -> Mapping[str, str]:
+    """Where a model or dataclass keeps each property of its JSON schema."""
+    if issubclass(kind, BaseModel):
+        fields: Mapping[str, FieldInfo] = kind.model_fields
+    else:
+        fields = getattr(kind, "__pydantic_fields__", None) or {}
+    if fields:
+        return {_property_name(name, field): name for name, field in fields.items()}
+    return {field.name: field.name for field in dataclasses.fields(kind)}
+
+
+def _property_name(name: str, field: FieldInfo) -> str:
+    match field.validation_alias:
+        case str(alias):
+            return alias
+        case AliasChoices(choices=choices):
+            singles = (c.path if isinstance(c, AliasPath) else [c] for c in choices)
+            return next((str(s[0]) for s in singles if len(s) == 1), name)
+        case _:
+            return name
+
+
 def _column_of(
     schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...]
 ) -> Column:
@@ -41,37 +67,38 @@ def _column_of(
         name = reference.rsplit("/", 1)[-1]
         if name in inside:
             return _JSON_TEXT
-        return _column_of(definitions[name], definitions, (*inside, name))
-    if "anyOf" in schema:
-        return _union_column(schema["anyOf"], definitions, inside)
+        return _unwrapped(_column_of(definitions[name], definitions, (*inside, name)))
+    if (members := schema.get("anyOf", schema.get("oneOf"))) is not None:
+        present = [member for member in members if member.get("type") != "null"]
+        return _column_of(present[0], definitions, inside) if len(present) == 1 else _JSON_TEXT
     if "enum" in schema or "const" in schema:
         return _choice_column(schema.get("enum", [schema.get("const")]))
     match schema.get("type"):
         case "object" if schema.get("properties"):
             return _struct_column(schema["properties"], definitions, inside)
         case "array" if "items" in schema:
-            return _list_column(schema["items"], definitions, inside)
+            return _list_column(_column_of(schema["items"], definitions, inside))
         case "string":
             return _string_column(schema.get("format"))
         case kind:
             return _PLAIN.get(str(kind), _JSON_TEXT)
 
 
-def _union_column(
-    members: list[Mapping[str, Any]], definitions: Mapping[str, Any], inside: tuple[str, ...]
-) -> Column:
-    present = [member for member in members if member.get("type") != "null"]
-    if len(present) != 1:
-        return _JSON_TEXT
-    return _optional(_column_of(present[0], definitions, inside))
+def _unwrapped(column: Column) -> Column:
+    """A root model stands for what it holds."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, RootModel):
+            value = value.root
+        return None if value is None else column.convert(value)
+
+    return Column(column.type, convert)
 
 
-def _choice_column(values: list[Any]) -> Column:
-    kinds = {type(value) for value in values}
-    if kinds == {str}:
-        return Column(pa.string(), _enum_value)
-    if kinds == {int}:
-        return Column(pa.int64(), _enum_value)
+def _choice_column(values: Sequence[Any]) -> Column:
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) == 1 and (type_ := _CHOICES.get(kinds.pop())) is not None:
+        return Column(type_, lambda value: getattr(value, "value", value))
     return _JSON_TEXT
 
 
@@ -80,30 +107,28 @@ def _struct_column(
 ) -> Column:
     columns = {name: _column_of(part, definitions, inside) for name, part in properties.items()}
     fields = pa.struct([pa.field(name, column.type) for name, column in columns.items()])
-    converts = {name: c.convert for name, c in columns.items() if c.convert is not None}
-    if not converts:
-        return Column(fields, holds_models=True)
+    converts = {name: column.convert for name, column in columns.items()}
 
-    def convert(value: dict[str, Any]) -> dict[str, Any]:
-        changed = dict(value)
-        for name, change in converts.items():
-            changed[name] = change(changed[name])
-        return changed
+    def convert(value: Any) -> dict[str, Any]:
+        parts = _properties_of(value)
+        return {
+            name: None if (part := parts.get(name)) is None else change(part)
+            for name, change in converts.items()
+        }
 
-    return Column(fields, convert, holds_models=True)
+    return Column(fields, convert)
 
 
-def _list_column(
-    items: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...]
-) -> Column:
-    item = _column_of(items, definitions, inside)
+def _properties_of(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {name: getattr(value, held) for name, held in attributes_of(value.__class__).items()}
+
+
+def _list_column(item: Column) -> Column:
     change = item.convert
-    if change is None:
-        return Column(pa.list_(item.type), holds_models=item.holds_models)
     return Column(
-        pa.list_(item.type),
-        lambda values: [change(value) for value in values],
-        holds_models=item.holds_models,
+        pa.list_(item.type), lambda values: [None if v is None else change(v) for v in values]
     )
 
 
@@ -112,50 +137,50 @@ def _string_column(format_: str | None) -> Column:
         case "date-time":
             return Column(pa.timestamp("us", tz="UTC"), _utc)
         case "date":
-            return Column(pa.date32())
-        case None:
-            return Column(pa.string())
+            return Column(pa.date32(), lambda value: _checked(value, date))
         case _:
-            return Column(pa.string(), str)
+            return Column(pa.string(), _text)
 
 
-def _optional(column: Column) -> Column:
-    change = column.convert
-    if change is None:
-        return column
-    return Column(
-        column.type,
-        lambda value: None if value is None else change(value),
-        holds_models=column.holds_models,
-    )
+def _checked(value: Any, *kinds: type) -> Any:
+    if isinstance(value, kinds):
+        return value
+    wanted = kinds[0].__name__
+    raise TypeError(f"a validator made {type(value).__name__} of it, its column holds {wanted}")
 
 
-def _enum_value(value: Any) -> Any:
-    return getattr(value, "value", value)
+def _text(value: Any) -> str:
+    if value.__class__ is str:
+        return str(value)
+    # Durations, times and ids as their JSON has them.
+    return str(_checked(to_jsonable_python(value), str))
 
 
-def _int64(value: int) -> int:
-    if value not in _INT64:
+def _float(value: Any) -> float:
+    return float(_checked(value, float, int))
+
+
+def _int64(value: Any) -> int:
+    if _checked(value, int) not in _INT64:
         raise OverflowError(f"{value} does not fit a 64-bit integer column")
-    return value
+    return int(value)
 
 
-def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+def _utc(value: Any) -> datetime:
+    moment: datetime = _checked(value, datetime)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    return str(value) if isinstance(value, Decimal) else to_json(value).decode()
 
 
-def _plain(value: Any) -> Any:
-    return getattr(value, "value", None) or str(value)
-
-
-_JSON_TEXT = Column(pa.string(), _json_text, holds_models=True)
+_JSON_TEXT = Column(pa.string(), _json_text)
 
 _PLAIN = {
     "integer": Column(pa.int64(), _int64),
-    "number": Column(pa.float64()),
-    "boolean": Column(pa.bool_()),
+    "number": Column(pa.float64(), _float),
+    "boolean": Column(pa.bool_(), lambda value: _checked(value, bool)),
 }
+
+_CHOICES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}

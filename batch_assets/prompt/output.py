@@ -5,12 +5,15 @@ from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic.errors import PydanticUserError
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.columns import columns_of
+from batch_assets.prompt.columns import Convert, attributes_of, columns_of
 from batch_assets.prompt.strict_schema import strict_schema
+
+#: What a validator of the user's may raise where Pydantic does not expect it: one answer is bad.
+_VALIDATOR_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError)
 
 
 class OutputType:
@@ -22,30 +25,28 @@ class OutputType:
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
-        #: Type of the results' `output` column: a struct with a field for each of the model's.
-        self.arrow_type: pa.StructType
+        if issubclass(model, RootModel):
+            raise DeclarationError(
+                f"output {model.__qualname__}: the answer must be an object: put it into a field"
+            )
         try:
             schema = model.model_json_schema()
-        except PydanticInvalidForJsonSchema as error:
+        except PydanticUserError as error:
             raise DeclarationError(
                 f"output {model.__qualname__} has no JSON schema: {error.message}"
             ) from error
         self.schema: Mapping[str, Any] = strict_schema(schema, model.__qualname__)
-        definitions = schema.get("$defs", {})
-        root = definitions[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
-        columns = columns_of(root["properties"], definitions)
-        self.arrow_type = pa.struct([(name, column.type) for name, column in columns.items()])
-        self._converts = {n: c.convert for n, c in columns.items() if c.convert is not None}
-        # Reading the fields off the model is cheaper than dumping it, where that is the same.
-        self._must_dump = any(column.holds_models for column in columns.values()) or (
-            set(columns) != set(model.model_fields)
-        )
+        columns = columns_of(self.schema["properties"], schema.get("$defs", {}))
+        #: Type of the results' `output` column: a struct with a field for each of the model's.
+        self.arrow_type: pa.StructType = pa.struct([(n, c.type) for n, c in columns.items()])
+        attributes = attributes_of(model)
+        self._columns = [(n, attributes[n], c.convert) for n, c in columns.items()]
 
     @classmethod
     def from_path(cls, path: str) -> "OutputType":
         """The model named by its import path, `package.module:Class`."""
-        module_name, separator, class_name = path.partition(":")
-        if not separator:
+        module_name, _, class_name = path.partition(":")
+        if not module_name or not class_name or module_name.startswith("."):
             raise DeclarationError(
                 f"output {path!r} is not an import path; write it as package.module:Class"
             )
@@ -68,14 +69,23 @@ class OutputType:
     def parse(self, text: str) -> dict[str, Any]:
         """The answer as a value of `arrow_type`. Raises InvalidAnswer where it is not one."""
         try:
-            answer = self.model.model_validate_json(text)
+            answer = self.model.model_validate_json(text).__dict__
         except ValidationError as error:
             raise InvalidAnswer(_first_problems(error)) from error
-        values = answer.model_dump(by_alias=True) if self._must_dump else answer.__dict__
+        except _VALIDATOR_ERRORS as error:
+            raise InvalidAnswer(
+                f"a validator of {self.model.__name__} raised {type(error).__name__}"
+            ) from error
+        return {name: self._value(name, answer[held], c) for name, held, c in self._columns}
+
+    @staticmethod
+    def _value(name: str, value: Any, convert: Convert) -> Any:
+        if value is None:
+            return None
         try:
-            return values | {name: change(values[name]) for name, change in self._converts.items()}
-        except (OverflowError, ValueError) as error:
-            raise InvalidAnswer(str(error)) from error
+            return convert(value)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise InvalidAnswer(f"{name}: {error}") from error
 
 
 class InvalidAnswer(ValueError):

@@ -6,7 +6,8 @@ keywords are known. A field with a default is required all the same, so the mode
 validation against the Pydantic model then never needs the default.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batch_assets.domain.errors import DeclarationError
@@ -21,6 +22,8 @@ _KEYWORDS: Mapping[str, set[str]] = {
     "boolean": set(),
     "null": set(),
 }
+#: What Pydantic writes that says nothing about the answer: left out.
+_LEFT_OUT = {"default", "$defs", "examples", "deprecated"}
 _FORMATS = {
     "date-time",
     "time",
@@ -33,16 +36,36 @@ _FORMATS = {
     "uuid",
 }
 
+#: Lookahead and lookbehind, which constrained sampling cannot follow.
+_LOOKAROUND = re.compile(r"\(\?<?[=!]")
+
+_TYPE_NAMES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+}
+
+_MOST_PROPERTIES = 5_000
+_MOST_CHOICES = 1_000
+#: Names, choices and constants together.
+_MOST_CHARACTERS = 120_000
+
 
 def strict_schema(schema: Mapping[str, Any], model_name: str) -> dict[str, Any]:
     """The strict form. Raises DeclarationError, naming the field, where there is none."""
-    if schema.get("type") != "object" and "$ref" not in schema:
+    definitions = schema.get("$defs", {})
+    # The root of a model that contains itself is a reference, and strict mode wants the object.
+    root = definitions[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
+    if root.get("type") != "object":
         raise _refused(model_name, "", "the answer must be an object: put it into a field")
-    strict = _strict(schema, model_name, "")
-    if "$defs" in schema:
+    strict = _strict(root, model_name, "")
+    if definitions:
         strict["$defs"] = {
-            name: _strict(part, model_name, name) for name, part in schema["$defs"].items()
+            name: _strict(part, model_name, name) for name, part in definitions.items()
         }
+    _check_size(strict, model_name)
     return strict
 
 
@@ -51,13 +74,12 @@ def _strict(schema: Mapping[str, Any], model_name: str, field: str) -> dict[str,
         # A reference stands alone: strict mode refuses keywords beside it.
         return {"$ref": schema["$ref"]}
     annotations = {key: schema[key] for key in schema if key in _ANNOTATIONS}
-    if "anyOf" in schema:
-        members = [_strict(member, model_name, field) for member in schema["anyOf"]]
-        return {**annotations, "anyOf": members}
+    if (members := _members(schema)) is not None:
+        return {**annotations, "anyOf": [_strict(m, model_name, field) for m in members]}
     if "const" in schema:
-        return {**annotations, **_typed(schema), "const": schema["const"]}
+        return {**annotations, **_type_of([schema["const"]]), "const": schema["const"]}
     if "enum" in schema:
-        return {**annotations, **_typed(schema), "enum": list(schema["enum"])}
+        return {**annotations, **_type_of(schema["enum"]), "enum": list(schema["enum"])}
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in _KEYWORDS:
         combined = next((key for key in ("oneOf", "allOf", "not") if key in schema), None)
@@ -75,12 +97,26 @@ def _strict(schema: Mapping[str, Any], model_name: str, field: str) -> dict[str,
     return strict
 
 
-def _typed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": schema["type"]} if "type" in schema else {}
+def _members(schema: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The types of a union. One with a discriminator is told apart by it, so anyOf says enough."""
+    key = "oneOf" if "discriminator" in schema else "anyOf"
+    members: list[Mapping[str, Any]] | None = schema.get(key)
+    if members is None or not any(member.get("type") == "number" for member in members):
+        return members
+    # Some versions of Pydantic give a Decimal's text a pattern that looks ahead; the number beside
+    # it is what a model answers.
+    return [
+        {k: v for k, v in m.items() if k != "pattern" or not _LOOKAROUND.search(v)} for m in members
+    ]
+
+
+def _type_of(values: list[Any]) -> dict[str, Any]:
+    names = sorted({_TYPE_NAMES[type(value)] for value in values})
+    return {"type": names[0] if len(names) == 1 else names}
 
 
 def _check_keywords(schema: Mapping[str, Any], kind: str, model_name: str, field: str) -> None:
-    known = _KEYWORDS[kind] | _ANNOTATIONS | {"type", "default", "$defs", "examples"}
+    known = _KEYWORDS[kind] | _ANNOTATIONS | _LEFT_OUT | {"type"}
     unknown = sorted(set(schema) - known)
     if unknown:
         raise _refused(
@@ -90,6 +126,12 @@ def _check_keywords(schema: Mapping[str, Any], kind: str, model_name: str, field
         )
     if (format_ := schema.get("format")) is not None and format_ not in _FORMATS:
         raise _refused(model_name, field, f"strict mode has no format {format_}; use plain str")
+    if _LOOKAROUND.search(schema.get("pattern", "")):
+        raise _refused(
+            model_name,
+            field,
+            "strict mode's patterns look neither ahead nor behind; check it in a validator instead",
+        )
 
 
 def _closed(
@@ -112,6 +154,34 @@ def _closed(
     strict["required"] = list(properties)
     strict["additionalProperties"] = False
     return strict
+
+
+def _check_size(strict: Mapping[str, Any], model_name: str) -> None:
+    names = [*strict.get("$defs", ())]
+    choices: list[Any] = []
+    properties = 0
+    for part in _parts(strict):
+        own = part.get("properties", {})
+        properties += len(own)
+        names += own
+        choices += part.get("enum", ())
+        names += [part["const"]] if "const" in part else []
+    characters = sum(len(text) for text in (*names, *choices) if isinstance(text, str))
+    for what, count, most in (
+        ("fields", properties, _MOST_PROPERTIES),
+        ("choices", len(choices), _MOST_CHOICES),
+        ("characters of names and choices", characters, _MOST_CHARACTERS),
+    ):
+        if count > most:
+            raise _refused(model_name, "", f"{count} {what} are more than strict mode's {most}")
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield schema
+    children = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    children += [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]
+    for child in children:
+        yield from _parts(child)
 
 
 def _refused(model_name: str, field: str, why: str) -> DeclarationError:

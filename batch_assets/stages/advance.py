@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.progress import Progress, progress_of
+from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.collect import collect
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution, resolve
-from batch_assets.stages.submit import dispatch, recover
+from batch_assets.stages.submit import dispatch, layout_of, plan_wave, recover
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +23,12 @@ def advance(
     deployment: Deployment, recipe: Recipe, request_set: RequestSet
 ) -> Resolution | Pending:
     """Collect what ended, resolve what is complete, send what may be sent."""
-    while True:
-        recover(deployment)
-        dispatch(deployment, request_set)
+    try:
+        _send(deployment, request_set)
+    finally:
+        # What was paid for is brought in, whatever keeps the rest from being sent.
         collect(deployment, request_set.inference, request_set.partition_key)
-        progress = wave_progress(deployment, request_set)
-        if not progress.is_collected:
-            return Pending(request_set=request_set, progress=progress)
+    while (progress := wave_progress(deployment, request_set)).is_collected:
         resolution = resolve(deployment, recipe, request_set)
         if resolution is not None:
             return resolution
@@ -36,8 +36,19 @@ def advance(
             request_set.inference, request_set.partition_key
         )
         if current is None or current.id != request_set.id:
-            return Pending(request_set=request_set, progress=progress)
+            break
         request_set = current
+        dispatch(deployment, request_set)
+    return Pending(request_set=request_set, progress=progress)
+
+
+def _send(deployment: Deployment, request_set: RequestSet) -> None:
+    if not deployment.ledger.batches(request_set=request_set.id):
+        # Whoever submitted the request set was stopped before its batches were planned.
+        manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
+        plan_wave(deployment, request_set, manifest)
+    recover(deployment)
+    dispatch(deployment, request_set)
 
 
 def wave_progress(deployment: Deployment, request_set: RequestSet) -> Progress:

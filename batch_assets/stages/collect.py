@@ -1,24 +1,45 @@
 """collect: bring everything the provider returned for an ended batch into the store."""
 
+from datetime import timedelta
 from typing import BinaryIO, cast
 
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.errors import StaleMove
+from batch_assets.domain.errors import ProviderUnavailable, RequestRefused, StaleMove
+from batch_assets.domain.outcome import ACCOUNT_CODES
 from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.submit import layout_of
+
+#: Codes of a batch that failed as a whole for the account's sake (OpenAI: "Enqueued token limit
+#: reached", or no credit): nothing of it ran, and its shard is as good as before.
+NO_ROOM_CODES = ACCOUNT_CODES | {"token_limit_exceeded"}
+
+#: First wait after such a failure; doubles with each further one.
+_FIRST_WAIT = timedelta(minutes=2)
+_LONGEST_WAIT = timedelta(hours=1)
 
 
 def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
     """Collect the partition's ended batches, whatever they ended as; how many they were.
 
     Batches of a request set that is no longer current are collected too: they were paid for.
-    Raises the provider's errors; what was collected before stays collected.
+    Raises the provider's errors; a file that it does not give keeps no other batch waiting.
     """
     ended = deployment.ledger.batches(
         partition=(inference, partition_key), states={BatchState.ENDED}
     )
+    failures: list[ProviderUnavailable | RequestRefused] = []
     for batch in ended:
-        _collect_batch(deployment, batch)
+        try:
+            if batch.error_code in NO_ROOM_CODES:
+                _offer_again(deployment, batch)
+            else:
+                _collect_batch(deployment, batch)
+        except StaleMove:
+            continue  # another process did the same
+        except (ProviderUnavailable, RequestRefused) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return len(ended)
 
 
@@ -31,7 +52,16 @@ def _collect_batch(deployment: Deployment, batch: Batch) -> None:
         if file_id is not None:
             with deployment.files.create(path) as new:
                 deployment.provider.download(file_id, cast(BinaryIO, new))
-    try:
-        deployment.ledger.collect(batch, owner=deployment.owner)
-    except StaleMove:
-        return  # another process collected the same bytes
+    deployment.ledger.collect(batch, owner=deployment.owner)
+
+
+def _offer_again(deployment: Deployment, batch: Batch) -> None:
+    """Give the offer up and plan the next one, after a wait."""
+    ledger = deployment.ledger
+    wait = min(_FIRST_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_WAIT)
+    ledger.reject(
+        batch,
+        owner=deployment.owner,
+        reason=f"{batch.reason}; nothing of it ran, and it is offered again later",
+        not_before=ledger.clock() + wait,
+    )

@@ -1,17 +1,21 @@
 """export: an immutable bundle of everything a partition's results rest on."""
 
-from collections.abc import Sequence
+import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from batch_assets.domain.batch import Batch, RequestSet
+from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.errors import ArtifactError
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
-from batch_assets.files.store import Written
+from batch_assets.files.store import NewFile, Written
+from batch_assets.stages.fold import raw_files
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.submit import layout_of, live_batches, shards_of_wave
+from batch_assets.stages.submit import layout_of, shards_of_wave
 
 FORMAT = 1
 _COPY_BLOCK = 1 << 20
@@ -50,29 +54,43 @@ def export(deployment: Deployment, request_set: RequestSet) -> tuple[str, Bundle
     """Write the bundle of resolved results, or find it written; its folder and its manifest.
 
     Request shards and raw outputs are compressed with zstd. Raises ArtifactError where a file to
-    be bundled is missing, or a shard is not what the manifest says.
+    be bundled is missing, or is not what its manifest says.
     """
     files, layout = deployment.files, layout_of(request_set)
     manifest = read_manifest(files, layout.manifest)
-    folder = layout.bundle(files.checksum(layout.results).sha256)
+    results = files.checksum(layout.results).sha256
+    folder = layout.bundle(results)
     manifest_path = f"{folder}/manifest.json"
     if files.exists(manifest_path):
         return folder, msgspec.json.decode(files.read(manifest_path), type=Bundle)
-    batches = live_batches(deployment, request_set)
-    sources = _sources(files, layout, manifest, request_set, batches)
+    batches = deployment.ledger.batches(request_set=request_set.id, states={BatchState.COLLECTED})
+    sources = _sources(files, layout, manifest, request_set, results)
+    sources += [
+        _Source(name=_bundled("raw_outputs", path), path=path)
+        for batch in batches
+        for path in raw_files(layout, batch)
+    ]
     bundle = Bundle(
         inference=request_set.inference,
         partition_key=request_set.partition_key,
         request_set=request_set.digest,
         items=manifest.items,
         batch_ids=tuple(batch.provider_id or "" for batch in batches),
-        files=tuple(
-            _copy(files, source, folder, name, compress=source.endswith(".jsonl"))
-            for name, source in sources.items()
-        ),
+        files=tuple(_copy(files, source, folder) for source in sources),
     )
     files.write(manifest_path, msgspec.json.format(msgspec.json.encode(bundle), indent=2))
     return folder, bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A stored file that goes into the bundle."""
+
+    #: Path below the bundle's folder.
+    name: str
+    path: str
+    #: What the stored bytes must be, where a manifest says so.
+    sha256: str | None = None
 
 
 def _sources(
@@ -80,36 +98,40 @@ def _sources(
     layout: RequestSetLayout,
     manifest: Manifest,
     request_set: RequestSet,
-    batches: Sequence[Batch],
-) -> dict[str, str]:
-    """Each file of the bundle by its name there, with the stored file it is made from."""
-    sources = {
-        "results.parquet": layout.results,
-        "items.parquet": layout.items,
-        "request_set.json": layout.manifest,
-    }
-    for wave in range(request_set.wave + 1):
-        for shard in shards_of_wave(files, manifest, wave):
-            sources[_bundled("requests", shard.path)] = shard.path
-    for batch in batches:
-        for path in (layout.raw_output(batch), layout.raw_errors(batch)):
-            if files.exists(path):
-                sources[_bundled("raw_outputs", path)] = path
-    return sources
+    results_sha256: str,
+) -> list[_Source]:
+    """What was asked and what came of it; the raw outputs come beside."""
+    return [
+        _Source(name="results.parquet", path=layout.results, sha256=results_sha256),
+        _Source(name="items.parquet", path=layout.items, sha256=manifest.items_sha256),
+        _Source(name="request_set.json", path=layout.manifest),
+        *(
+            _Source(name=_bundled("requests", shard.path), path=shard.path, sha256=shard.sha256)
+            for wave in range(request_set.wave + 1)
+            for shard in shards_of_wave(files, manifest, wave)
+        ),
+    ]
 
 
 def _bundled(folder: str, path: str) -> str:
     return f"{folder}/{path.rsplit('/', 1)[-1]}.zst"
 
 
-def _copy(files: Files, source: str, folder: str, name: str, *, compress: bool) -> BundledFile:
-    with files.open(source) as original, files.create(f"{folder}/{name}") as new:
-        if compress:
-            with pa.CompressedOutputStream(pa.PythonFile(new, "w"), "zstd") as squeezed:
-                while block := original.read(_COPY_BLOCK):
-                    squeezed.write(block)
-        else:
+def _copy(files: Files, source: _Source, folder: str) -> BundledFile:
+    read = hashlib.sha256()
+    with files.open(source.path) as original, files.create(f"{folder}/{source.name}") as new:
+        with _compressed(new) if source.name.endswith(".zst") else nullcontext(new) as sink:
             while block := original.read(_COPY_BLOCK):
-                new.write(block)
+                read.update(block)
+                sink.write(block)
+        if source.sha256 not in (None, read.hexdigest()):
+            raise ArtifactError(
+                f"{files.url(source.path)} is not what was stored: its checksum is "
+                f"{read.hexdigest()}, the manifest says {source.sha256}: restore it"
+            )
     written: Written = new.written
-    return BundledFile(path=name, bytes=written.bytes, sha256=written.sha256)
+    return BundledFile(path=source.name, bytes=written.bytes, sha256=written.sha256)
+
+
+def _compressed(new: NewFile) -> Any:
+    return pa.CompressedOutputStream(pa.PythonFile(new, "w"), "zstd")

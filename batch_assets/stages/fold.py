@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.outcome import Outcome, is_retryable
@@ -24,6 +25,9 @@ from batch_assets.stages.recipe import Recipe
 _BLOCK = 256 * 1024
 
 Ordinals = npt.NDArray[np.int64]
+
+#: Columns that count what was used.
+TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 
 
 def verdict_schema(output: OutputType) -> pa.Schema:
@@ -78,19 +82,17 @@ class Folder:
         self.counts = LineCounts()
 
     def fold(self, first: Collected, later: Sequence[Sequence[Collected]]) -> pa.Table:
-        """The last verdict on each request of a shard of wave 0.
+        """The last verdict on each request of a shard of wave 0, with the tokens of all waves.
 
-        `later` holds, for each further wave, its shards that overlap this one.
+        `later` holds, for each further wave, its shards that overlap this one; none where nothing
+        of this shard was asked again.
         """
         low, high = first.shard.first_ordinal, first.shard.last_ordinal
         asked = np.ones(high - low + 1, dtype=np.bool_)
         verdicts = self._fold_wave([first], low, asked)
-        for wave in later:
+        for wave in filter(None, later):
             asked = verdicts.column("retryable").to_numpy().astype(np.bool_)
-            answered = self._fold_wave(wave, low, asked)
-            rows = np.arange(len(asked))
-            both = pa.concat_tables([verdicts, answered])
-            verdicts = both.take(pa.array(np.where(asked, rows + len(asked), rows)))
+            verdicts = _merged(verdicts, self._fold_wave(wave, low, asked), asked)
         return verdicts.combine_chunks()
 
     def _fold_wave(
@@ -118,16 +120,19 @@ class Folder:
         batch, shard = collected.batch, collected.shard
         # A later wave's shard is read once for each shard of wave 0 it overlaps, and counted once.
         begins_here = low <= shard.first_ordinal < low + len(asked)
-        for path in (self._layout.raw_output(batch), self._layout.raw_errors(batch)):
-            if not self._files.exists(path):
-                continue
+        for path in raw_files(self._layout, batch):
             for block in _blocks(self._files, path):
                 kept: list[Verdict] = []
                 for line in read_lines(block):
                     ordinal = ordinal_of(line.custom_id or "", self._prefix)
-                    place = -1 if ordinal is None else ordinal - low
-                    if not (0 <= place < len(asked) and asked[place]):
-                        self.counts.foreign += begins_here and not shard.holds(ordinal)
+                    if ordinal is None or not shard.holds(ordinal):
+                        self.counts.foreign += begins_here
+                        continue
+                    place = ordinal - low
+                    if not 0 <= place < len(asked):
+                        continue
+                    if not asked[place]:
+                        self.counts.foreign += 1
                     elif row_of[place] >= 0:
                         self.counts.duplicate += 1
                     else:
@@ -161,6 +166,29 @@ class Folder:
             for column, field in zip(columns, self._schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+def raw_files(layout: RequestSetLayout, batch: Batch) -> list[str]:
+    """What is stored of a collected batch's answers. One that is missing is no missing answer."""
+    stored = (
+        (batch.output_file_id, layout.raw_output(batch)),
+        (batch.error_file_id, layout.raw_errors(batch)),
+    )
+    return [path for file_id, path in stored if file_id is not None]
+
+
+def _merged(earlier: pa.Table, later: pa.Table, asked: npt.NDArray[np.bool_]) -> pa.Table:
+    """The later verdict where there is one; what both used is added up."""
+    rows = np.arange(len(asked))
+    both = pa.concat_tables([earlier, later])
+    merged = both.take(pa.array(np.where(asked, rows + len(asked), rows))).combine_chunks()
+    for name in TOKENS:
+        before, last = earlier.column(name), merged.column(name)
+        used = pc.coalesce(pc.add(before, last), last, before)
+        place = merged.schema.get_field_index(name)
+        used = pc.if_else(pa.array(asked), used, before)
+        merged = merged.set_column(place, merged.schema.field(place), used)
+    return merged
 
 
 def _blocks(files: Files, path: str) -> Iterator[bytes]:

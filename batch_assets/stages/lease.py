@@ -1,7 +1,7 @@
-"""Keeps a reserved batch in one process's hands for as long as that process lives."""
+"""Keeps a batch, or partitions, in one process's hands for as long as that process lives."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -15,13 +15,41 @@ LEASE = timedelta(seconds=60)
 @contextmanager
 def kept(ledger: Ledger, batch: Batch, *, owner: str, lease: timedelta = LEASE) -> Iterator[None]:
     """Renew the batch's lease in the background until the block ends."""
-    done = threading.Event()
+    with _renewed(lambda: ledger.renew(batch, owner=owner, lease=lease), lease):
+        yield
+
+
+@contextmanager
+def held(
+    ledger: Ledger,
+    inference: str,
+    partition_keys: Collection[str],
+    *,
+    holder: str,
+    lease: timedelta = LEASE,
+) -> Iterator[None]:
+    """Hold the partitions until the block ends; `partition_keys` may shrink meanwhile."""
 
     def renew() -> None:
-        while not done.wait(lease.total_seconds() / 3):
-            ledger.renew(batch, owner=owner, lease=lease)
+        ledger.request_sets.hold(inference, list(partition_keys), holder=holder, lease=lease)
 
-    thread = threading.Thread(target=renew, name=f"lease-of-batch-{batch.id}", daemon=True)
+    renew()
+    try:
+        with _renewed(renew, lease):
+            yield
+    finally:
+        ledger.request_sets.let_go(holder)
+
+
+@contextmanager
+def _renewed(renew: Callable[[], object], lease: timedelta) -> Iterator[None]:
+    done = threading.Event()
+
+    def keep_renewing() -> None:
+        while not done.wait(lease.total_seconds() / 3):
+            renew()
+
+    thread = threading.Thread(target=keep_renewing, name="lease", daemon=True)
     thread.start()
     try:
         yield

@@ -1,21 +1,19 @@
 """poll: ask the provider how its batches are, by few calls, and move those that ended."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import StaleMove
 from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.stages.recipe import Deployment
 
-#: Batch-level error codes that say the account's queue was full (OpenAI: "Enqueued token limit").
-CAPACITY_CODES = frozenset({"token_limit_exceeded"})
-
 #: The sensor looks much more often than this; a waiting run steps in after it.
 OVERDUE = timedelta(minutes=2)
 
-_CAPACITY_WAIT = timedelta(minutes=2)
-_LONGEST_CAPACITY_WAIT = timedelta(hours=1)
+#: So long after its submission a completed batch that has no file is taken at its word. Until then
+#: its files may come late, and asking its requests again would be paying twice.
+SETTLED = timedelta(hours=25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +27,10 @@ class PollReport:
 
 
 def poll(deployment: Deployment) -> PollReport:
-    """Bring the account's submitted batches up to date. Raises the provider's TransientError."""
+    """Bring the account's submitted batches up to date.
+
+    Raises the provider's errors; what it said before stays noted.
+    """
     ledger, provider = deployment.ledger, deployment.provider
     batches = {
         batch.provider_id: batch
@@ -44,6 +45,8 @@ def poll(deployment: Deployment) -> PollReport:
     for found in provider.poll(batches.keys(), since=since):
         batch = batches[found.id]
         match found.phase:
+            case Phase.ENDED if _is_settling(batch, found, ledger.clock()):
+                ledger.observe(batch, found, reason="it is completed; its files are not there yet")
             case Phase.ENDED:
                 ended += _end(deployment, batch, found)
             case Phase.OPEN:
@@ -66,18 +69,15 @@ def poll_if_overdue(deployment: Deployment, patience: timedelta = OVERDUE) -> Po
     return None
 
 
+def _is_settling(batch: Batch, found: ProviderBatch, now: datetime) -> bool:
+    files = found.output_file_id or found.error_file_id
+    submitted_at = batch.submitted_at or batch.created_at
+    return found.status == "completed" and files is None and now < submitted_at + SETTLED
+
+
 def _end(deployment: Deployment, batch: Batch, found: ProviderBatch) -> bool:
-    ledger, owner = deployment.ledger, deployment.owner
     try:
-        ledger.end(batch, found, owner=owner)
+        deployment.ledger.end(batch, found, owner=deployment.owner)
     except StaleMove:
         return False  # another process saw the same
-    if any(problem.code in CAPACITY_CODES for problem in found.problems):
-        wait = min(_CAPACITY_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_CAPACITY_WAIT)
-        ledger.reject(
-            ledger.batch(batch.id),
-            owner=owner,
-            reason="the provider's queue was full; offered again later",
-            not_before=ledger.clock() + wait,
-        )
     return True

@@ -1,7 +1,7 @@
 """prepare: from the rows of a partition to a request set. Calls nobody and costs nothing."""
 
 import hashlib
-from collections.abc import Iterator
+from array import array
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,10 +15,11 @@ from batch_assets.files.parquet import ParquetSink, create_parquet
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.shards import ShardSink, create_shards
 from batch_assets.stages.survey import (
+    ContentDigest,
     Survey,
     columns_of,
-    hashes_of_rows,
     item_ids,
+    repeated,
     row_namer,
     survey,
 )
@@ -49,51 +50,51 @@ def prepare(recipe: Recipe, partition_key: str, *, files: Files, limits: Limits)
     )
     if files.exists(layout.manifest):
         manifest = read_manifest(files, layout.manifest)
-        if all(files.exists(shard.path) for shard in manifest.shards):
+        stored = [layout.items, *(shard.path for shard in manifest.shards)]
+        if all(files.exists(path) for path in stored):
             return manifest
         # Shards of which some may be at the provider are cut again as they were.
         limits = manifest.limits
-    return _write(recipe, layout, surveyed, files, limits)
+    writer = _write(recipe, layout, surveyed, files, limits)
+    if shared := repeated(writer.fingerprints):
+        written = writer.sink.shards
+        writer = _write(recipe, layout, surveyed, files, limits, shared)
+        for shard in written[len(writer.sink.shards) :]:
+            files.delete(shard.path)
+    manifest = writer.manifest(limits)
+    write_manifest(files, layout.manifest, manifest)
+    return manifest
 
 
 def _write(
-    recipe: Recipe, layout: RequestSetLayout, surveyed: Survey, files: Files, limits: Limits
-) -> Manifest:
-    partition_key = layout.partition_key
-    source_ref = recipe.corpus.source_ref(partition_key)
-    columns = columns_of(recipe, partition_key)
+    recipe: Recipe,
+    layout: RequestSetLayout,
+    surveyed: Survey,
+    files: Files,
+    limits: Limits,
+    shared: frozenset[int] = frozenset(),
+) -> "_RequestWriter":
+    """One pass over the partition into its shards and its item index.
+
+    Which requests are `shared` by several items shows after a pass only: where any are, another
+    pass is made that knows them. A dictionary of all requests would grow with the partition.
+    """
+    source_ref = recipe.corpus.source_ref(layout.partition_key)
+    columns = columns_of(recipe, layout.partition_key)
+    content = ContentDigest(recipe)
     with (
-        create_shards(files, layout, wave=0, limits=limits) as shards,
+        create_shards(files, layout, wave=0, limits=limits) as sink,
         create_parquet(files, layout.items, ITEM_SCHEMA) as items,
     ):
-        writer = _RequestWriter(recipe, layout, surveyed, shards, items)
-        for batch in recipe.corpus.read(partition_key, columns):
-            writer.write(batch, source_ref)
-    if items.rows != surveyed.items:
+        writer = _RequestWriter(recipe, layout, surveyed, source_ref, sink, items, shared)
+        for batch in recipe.corpus.read(layout.partition_key, columns):
+            content.update(batch)
+            writer.write(batch)
+    if content.value() != surveyed.digest:
         raise CorpusError(
-            f"{source_ref}: the file changed while it was read "
-            f"({surveyed.items} rows, then {items.rows}): materialize the partition again"
+            f"{source_ref}: the file changed while it was read: materialize the partition again"
         )
-    manifest = Manifest(
-        inference=recipe.inference,
-        partition_key=partition_key,
-        digest=surveyed.digest,
-        shape_digest=recipe.requests.shape_digest,
-        endpoint=recipe.requests.endpoint,
-        model=recipe.model,
-        source_ref=source_ref,
-        items=items.rows,
-        requests=writer.requests,
-        duplicates=writer.duplicates,
-        oversize=writer.oversize,
-        tokens=sum(shard.tokens for shard in shards.shards),
-        token_method=surveyed.estimate.method,
-        items_sha256=items.written.sha256,
-        limits=limits,
-        shards=tuple(shards.shards),
-    )
-    write_manifest(files, layout.manifest, manifest)
-    return manifest
+    return writer
 
 
 @dataclass
@@ -103,16 +104,20 @@ class _RequestWriter:
     recipe: Recipe
     layout: RequestSetLayout
     surveyed: Survey
-    shards: ShardSink
+    source_ref: str
+    sink: ShardSink
     items: ParquetSink
-    rows: int = 0
+    #: First 64 bits of the fingerprints that several items are known to have.
+    shared: frozenset[int]
+    #: Those of every other request, as signed numbers.
+    fingerprints: "array[int]" = field(default_factory=lambda: array("q"))
     requests: int = 0
     duplicates: int = 0
     oversize: int = 0
-    #: Ordinal of the first request of each fingerprint that more than one item may have.
+    #: Ordinal of the first request of each shared fingerprint; None for an oversize one.
     _first_of: dict[bytes, int | None] = field(default_factory=dict)
 
-    def write(self, batch: pa.RecordBatch, source_ref: str) -> None:
+    def write(self, batch: pa.RecordBatch) -> None:
         """Take in the next rows."""
         ordinals: list[int | None] = []
         duplicates: list[bool] = []
@@ -120,49 +125,46 @@ class _RequestWriter:
         requests = self.recipe.requests
         prefix = custom_id_prefix(self.layout.digest)
         estimate = self.surveyed.estimate
-        bodies = requests.bodies(batch, row_namer(source_ref, self.rows))
-        for body, may_repeat in zip(bodies, self._may_repeat(batch), strict=True):
+        for body in requests.bodies(batch, row_namer(self.source_ref, self.items.rows)):
             fingerprint = hashlib.sha256(body).digest()[:16]
             fingerprints.append(fingerprint)
-            if may_repeat and fingerprint in self._first_of:
+            if fingerprint in self._first_of:
                 ordinals.append(self._first_of[fingerprint])
                 duplicates.append(True)
                 continue
             ordinal: int | None = self.requests
             line = requests.line(f"{prefix}{ordinal}", body)
             tokens = estimate.tokens(len(body))
-            if self.shards.fits(len(line), tokens):
-                self.shards.write(self.requests, line, tokens)
+            if self.sink.fits(len(line), tokens):
+                self.sink.write(self.requests, line, tokens)
                 self.requests += 1
             else:
                 ordinal = None
                 self.oversize += 1
-            if may_repeat:
+            short = int.from_bytes(fingerprint[:8], signed=True)
+            if short in self.shared:
                 self._first_of[fingerprint] = ordinal
+            else:
+                self.fingerprints.append(short)
             ordinals.append(ordinal)
             duplicates.append(False)
         self.duplicates += sum(duplicates)
-        self._write_items(batch, source_ref, ordinals, duplicates, fingerprints)
-
-    def _may_repeat(self, batch: pa.RecordBatch) -> Iterator[bool]:
-        repeated = self.surveyed.repeated
-        if not repeated:
-            return (False for _ in range(batch.num_rows))
-        return (row_hash in repeated for row_hash in hashes_of_rows(self.recipe, batch))
+        self._write_items(batch, ordinals, duplicates, fingerprints)
 
     def _write_items(
         self,
         batch: pa.RecordBatch,
-        source_ref: str,
         ordinals: list[int | None],
         duplicates: list[bool],
         fingerprints: list[bytes],
     ) -> None:
+        first_row = self.items.rows
+        ids = item_ids(self.recipe, batch, self.source_ref, first_row)
         self.items.write(
             pa.RecordBatch.from_arrays(
                 [
-                    pa.array(item_ids(self.recipe, batch, source_ref, self.rows), pa.string()),
-                    pa.array(range(self.rows, self.rows + batch.num_rows), pa.int64()),
+                    pa.array(ids, pa.string()),
+                    pa.array(range(first_row, first_row + batch.num_rows), pa.int64()),
                     pa.array(ordinals, pa.int64()),
                     pa.array(duplicates, pa.bool_()),
                     pa.array(fingerprints, pa.binary(16)),
@@ -170,4 +172,25 @@ class _RequestWriter:
                 schema=ITEM_SCHEMA,
             )
         )
-        self.rows += batch.num_rows
+
+    def manifest(self, limits: Limits) -> Manifest:
+        """What was written, once it is whole."""
+        recipe = self.recipe
+        return Manifest(
+            inference=recipe.inference,
+            partition_key=self.layout.partition_key,
+            digest=self.surveyed.digest,
+            shape_digest=recipe.requests.shape_digest,
+            endpoint=recipe.requests.endpoint,
+            model=recipe.model,
+            source_ref=self.source_ref,
+            items=self.items.rows,
+            requests=self.requests,
+            duplicates=self.duplicates,
+            oversize=self.oversize,
+            tokens=sum(shard.tokens for shard in self.sink.shards),
+            token_method=self.surveyed.estimate.method,
+            items_sha256=self.items.written.sha256,
+            limits=limits,
+            shards=tuple(self.sink.shards),
+        )

@@ -38,30 +38,32 @@ class Resolution:
     lines: LineCounts
 
 
-class _AskAgain(Exception):
-    """Some items are to be asked again: the results are not written."""
+class _NoResults(Exception):
+    """The results are not to take their name: what stands there stays."""
 
 
 def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> Resolution | None:
     """Write the partition's results, or plan the next wave and return None.
 
-    Every batch of the wave on its way must be collected. Raises ArtifactError where a stored file
-    is missing or damaged.
+    None too where a newer request set took the partition over meanwhile. Every batch of the wave
+    on its way must be collected. Raises ArtifactError where a stored file is missing or damaged.
     """
     layout = layout_of(request_set)
     files = deployment.files
     manifest = read_manifest(files, layout.manifest)
     waves = _collected_waves(deployment, manifest, request_set)
     folding = _Folding(recipe, files, layout, manifest, waves)
-    may_ask_again = recipe.retries.allows_after(request_set.wave)
     try:
         with create_parquet(files, layout.results, results_schema(recipe.output)) as parquet:
             sink = ResultsSink(manifest, recipe.output, parquet)
             folding.write(sink)
-            if may_ask_again and folding.retryable:
-                raise _AskAgain
-    except _AskAgain:
-        _plan_wave(deployment, layout, manifest, request_set, folding.retryable)
+            asks_again = folding.retryable and recipe.retries.allows_after(request_set.wave)
+            is_current = _is_current(deployment, request_set)
+            if asks_again or not is_current:
+                raise _NoResults
+    except _NoResults:
+        if is_current:
+            _plan_wave(deployment, layout, manifest, request_set, folding.retryable)
         return None
     deployment.ledger.request_sets.resolve(request_set)
     return Resolution(
@@ -71,6 +73,13 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         results=parquet.written,
         lines=folding.folder.counts,
     )
+
+
+def _is_current(deployment: Deployment, request_set: RequestSet) -> bool:
+    current = deployment.ledger.request_sets.current(
+        request_set.inference, request_set.partition_key
+    )
+    return current is not None and current.id == request_set.id
 
 
 def _collected_waves(

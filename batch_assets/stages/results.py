@@ -12,9 +12,14 @@ from batch_assets.domain.usage import Usage
 from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import ParquetSink
 from batch_assets.prompt.output import OutputType
+from batch_assets.stages.fold import TOKENS
 
 #: Rows that metadata shows as a sample.
 _SAMPLE_ROWS = 5
+
+#: Distinct reasons that are counted each for itself; providers word some of them for each item.
+MOST_REASONS = 1000
+OTHER_REASONS = "other reasons"
 
 #: Columns of the results that come from the verdict, in their order.
 _FROM_VERDICT = (
@@ -32,15 +37,14 @@ _FROM_VERDICT = (
     "wave",
     "batch_id",
 )
-_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 
 
 def results_schema(output: OutputType) -> pa.Schema:
     """One row per item, in the corpus's order.
 
     `output` is the answer as the output type, null unless the outcome is ok; `answer` is the text
-    as the model wrote it. Tokens stand with the first of the items that share a request, so that
-    their sum is what was used.
+    as the model wrote it. Tokens are those of all waves, and stand with the first of the items
+    that share a request, so that their sum is what was used.
     """
     return pa.schema(
         [
@@ -92,13 +96,16 @@ class Summary:
         self.items += rows.num_rows
         outcomes = pc.value_counts(rows.column("outcome"))
         self.outcomes.update({str(v["values"]): v["counts"].as_py() for v in outcomes})
-        self.usage += Usage(**{name: pc.sum(rows.column(name)).as_py() or 0 for name in _TOKENS})
+        self.usage += Usage(**{name: pc.sum(rows.column(name)).as_py() or 0 for name in TOKENS})
         failed = rows.filter(pc.not_equal(rows.column("outcome"), Outcome.OK.value))
         columns = ("outcome", "error_code", "error_message")
         for outcome, code, message in zip(
             *(failed.column(name).to_pylist() for name in columns), strict=True
         ):
-            self.reasons[outcome, code or message or ""] += 1
+            reason = (outcome, code or message or "")
+            if reason not in self.reasons and len(self.reasons) >= MOST_REASONS:
+                reason = (outcome, OTHER_REASONS)
+            self.reasons[reason] += 1
         if len(self.sample) < _SAMPLE_ROWS:
             shown = rows.select(["item_id", "outcome", "answer", "error_message"])
             self.sample += shown.slice(0, _SAMPLE_ROWS - len(self.sample)).to_pylist()
@@ -119,7 +126,7 @@ class ResultsSink:
         duplicate = items.column("is_duplicate")
         columns = {name: verdicts.column(name) for name in _FROM_VERDICT}
         columns["outcome"] = pc.fill_null(columns["outcome"], Outcome.OVERSIZE.value)
-        for name in _TOKENS:
+        for name in TOKENS:
             columns[name] = pc.if_else(duplicate, pa.scalar(None, pa.int64()), columns[name])
         fingerprints = [value.hex() for value in items.column("fingerprint").to_pylist()]
         manifest = self._manifest

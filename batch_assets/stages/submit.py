@@ -10,7 +10,9 @@ from datetime import timedelta
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.errors import (
+    AccountRefused,
     CapacityRefused,
+    DeclarationError,
     ReplyLost,
     StaleMove,
     TerminalError,
@@ -34,7 +36,7 @@ class Submission:
     request_set: RequestSet
     #: Batches sent by this call.
     sent: int
-    #: Every batch of the wave on its way.
+    #: The request set's batches that were not given up, of all its waves.
     batches: Sequence[Batch]
 
     @property
@@ -53,10 +55,12 @@ def submit(deployment: Deployment, manifest: Manifest) -> Submission:
     request_set = ledger.request_sets.open(
         manifest.inference, manifest.partition_key, manifest.digest
     )
+    ledger.request_sets.hold(
+        manifest.inference, [manifest.partition_key], holder=deployment.owner, lease=LEASE
+    )
     _drop_superseded(deployment, request_set)
     if request_set.resolved_at is None:
-        shards = shards_of_wave(deployment.files, manifest, request_set.wave)
-        plan(deployment, request_set, shards, wave=request_set.wave, endpoint=manifest.endpoint)
+        plan_wave(deployment, request_set, manifest)
     recover(deployment)
     sent = dispatch(deployment, request_set, even_if_told_to_wait=True)
     return Submission(
@@ -84,6 +88,12 @@ def live_batches(deployment: Deployment, request_set: RequestSet) -> Sequence[Ba
     )
 
 
+def plan_wave(deployment: Deployment, request_set: RequestSet, manifest: Manifest) -> None:
+    """A planned batch for each shard of the wave on its way that has none."""
+    shards = shards_of_wave(deployment.files, manifest, request_set.wave)
+    plan(deployment, request_set, shards, wave=request_set.wave, endpoint=manifest.endpoint)
+
+
 def plan(
     deployment: Deployment,
     request_set: RequestSet,
@@ -108,9 +118,10 @@ def dispatch(
 ) -> int:
     """Offer the planned batches of a request set in order; how many were sent.
 
-    Stops where the account has no room: what is left stays planned.
+    Stops where the account has no room: what is left stays planned. Raises DeclarationError for a
+    batch that the account could never hold.
     """
-    ledger, owner = deployment.ledger, deployment.owner
+    ledger, owner, budget = deployment.ledger, deployment.owner, deployment.provider.budget
     sent = 0
     planned = ledger.batches(request_set=request_set.id, states={BatchState.PLANNED})
     for batch in planned:
@@ -118,18 +129,30 @@ def dispatch(
         if told_to_wait and not even_if_told_to_wait:
             continue
         try:
-            reserved = ledger.reserve(
-                batch, owner=owner, lease=LEASE, budget=deployment.provider.budget
-            )
+            reserved = ledger.reserve(batch, owner=owner, lease=LEASE, budget=budget)
         except StaleMove:
             continue  # another process sends it
         if reserved is None:
+            if budget.never_fits(batch.reservation):
+                raise _too_large(deployment, batch)
             break
         try:
             sent += _offer(deployment, reserved)
         except CapacityRefused:
             break
     return sent
+
+
+def _too_large(deployment: Deployment, batch: Batch) -> DeclarationError:
+    asked, budget = batch.reservation, deployment.provider.budget
+    reason = (
+        f"shard {batch.shard} of partition {batch.request_set.partition_key} asks for "
+        f"{asked.requests:,} requests and {asked.tokens:,} tokens (estimated), more than the "
+        f"account may ever have queued ({budget}): raise the resource's limit, or cut smaller "
+        "shards with its max_tokens_per_batch"
+    )
+    deployment.ledger.note(batch, reason)
+    return DeclarationError(reason)
 
 
 def _offer(deployment: Deployment, batch: Batch) -> bool:
@@ -145,7 +168,8 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
     except ReplyLost as error:
         ledger.note(batch, f"{error.message} It is looked up at the provider after {LEASE}.")
         return False
-    except TransientError as error:
+    except (TransientError, AccountRefused) as error:
+        # The account is at fault and not the shard: no attempt is used up.
         wait = min(_FIRST_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_WAIT)
         ledger.release(batch, owner=owner, reason=error.message, not_before=ledger.clock() + wait)
         raise
@@ -168,10 +192,14 @@ def recover(deployment: Deployment) -> int:
             continue
         assert batch.reserved_at is not None
         found = provider.find(batch.key, since=batch.reserved_at)
-        if found is None:
-            ledger.release(batch, owner=owner, reason="its process died before the provider had it")
-        else:
-            ledger.record(batch, found, owner=owner)
+        try:
+            if found is None:
+                reason = "its process died before the provider had it"
+                ledger.release(batch, owner=owner, reason=reason)
+            else:
+                ledger.record(batch, found, owner=owner)
+        except StaleMove:
+            continue  # the search outlasted the lease, and another process decided
         decided += 1
     return decided
 

@@ -1,6 +1,6 @@
 """The first pass over a partition: checks the items, names the request set, samples the prompts.
 
-It keeps two 64-bit hashes per item and nothing else, so a partition's size hardly shows in memory.
+It keeps a 64-bit hash per item and nothing else, so a partition's size hardly shows in memory.
 """
 
 import hashlib
@@ -25,38 +25,49 @@ class Survey:
     """What the first pass found."""
 
     digest: RequestSetDigest
-    items: int
     estimate: TokenEstimate
-    #: Hashes (of this process) of field values that more than one item has.
-    repeated: frozenset[int]
+
+
+class ContentDigest:
+    """Names a partition's requests: by their shape, the item ids and the field values in order."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._ids = ColumnDigest()
+        self._fields = {name: ColumnDigest() for name in recipe.requests.fields}
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take in the next rows."""
+        self._ids.update(batch.column(self._recipe.corpus.item_id))
+        for name, digest in self._fields.items():
+            digest.update(batch.column(name))
+
+    def value(self) -> RequestSetDigest:
+        content = hashlib.sha256(self._recipe.requests.shape_digest.encode())
+        content.update(self._ids.hexdigest().encode())
+        for name, digest in self._fields.items():
+            content.update(f"{name}={digest.hexdigest()}".encode())
+        return RequestSetDigest(content.hexdigest())
 
 
 def survey(recipe: Recipe, partition_key: str) -> Survey:
     """Read the partition once. Raises CorpusError for a null or repeated item id."""
     source_ref = recipe.corpus.source_ref(partition_key)
-    columns = columns_of(recipe, partition_key)
-    digests = {name: ColumnDigest() for name in columns}
-    id_hashes, row_hashes = array("q"), array("q")
+    digest = ContentDigest(recipe)
+    id_hashes = array("q")
     sample = Sample()
     rows = 0
-    for batch in recipe.corpus.read(partition_key, columns):
-        for name, digest in digests.items():
-            digest.update(batch.column(name))
+    for batch in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
+        digest.update(batch)
         id_hashes.extend(map(hash, item_ids(recipe, batch, source_ref, rows)))
-        row_hashes.extend(hashes_of_rows(recipe, batch))
         sample.add(_sampled(recipe, batch, sample.positions(batch.num_rows), source_ref, rows))
         rows += batch.num_rows
     if rows == 0:
         raise CorpusError(f"{source_ref}: the file has no rows; fill it or take it out")
-    repeated_ids = _repeated(id_hashes)
+    repeated_ids = repeated(id_hashes)
     if repeated_ids:
         _refuse_repeated_ids(recipe, partition_key, source_ref, repeated_ids)
-    return Survey(
-        digest=_digest(recipe, digests),
-        items=rows,
-        estimate=estimate_from(sample.texts),
-        repeated=_repeated(row_hashes),
-    )
+    return Survey(digest=digest.value(), estimate=estimate_from(sample.texts))
 
 
 def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
@@ -94,12 +105,6 @@ def item_ids(recipe: Recipe, batch: pa.RecordBatch, source_ref: str, first_row: 
     return ids
 
 
-def hashes_of_rows(recipe: Recipe, batch: pa.RecordBatch) -> list[int]:
-    """A hash of each row's field values: equal rows have equal ones within this process."""
-    texts = (as_text(batch.column(name)).to_pylist() for name in recipe.requests.fields)
-    return [hash(row) for row in zip(*texts, strict=True)]
-
-
 def row_namer(source_ref: str, first_row: int) -> Callable[[int], str]:
     """How error texts name a row of a batch that begins at `first_row`."""
     return lambda position: f"{source_ref}, row {first_row + position}"
@@ -116,7 +121,8 @@ def _sampled(
     return [body.decode() for body in bodies]
 
 
-def _repeated(hashes: "array[int]") -> frozenset[int]:
+def repeated(hashes: "array[int]") -> frozenset[int]:
+    """Those that are there more than once."""
     ordered: npt.NDArray[np.int64] = np.sort(np.frombuffer(hashes, dtype=np.int64))
     return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
@@ -131,21 +137,13 @@ def _refuse_repeated_ids(
             if hash(item_id) in suspects:
                 rows_of[item_id].append(first_row + position)
         first_row += batch.num_rows
-    repeated = {item_id: rows for item_id, rows in rows_of.items() if len(rows) > 1}
-    if not repeated:
+    refused = {item_id: rows for item_id, rows in rows_of.items() if len(rows) > 1}
+    if not refused:
         return
-    item_id, rows = next(iter(repeated.items()))
+    item_id, rows = next(iter(refused.items()))
     raise CorpusError(
         f"{source_ref}, rows {', '.join(str(row) for row in rows[:5])}: item id {item_id!r} is "
-        f"there {len(rows)} times ({len(repeated)} ids are repeated in all); "
+        f"there {len(rows)} times ({len(refused)} ids are repeated in all); "
         f"ids must be unique in a partition: choose another column than {recipe.corpus.item_id!r} "
         "or remove the repeated rows"
     )
-
-
-def _digest(recipe: Recipe, columns: dict[str, ColumnDigest]) -> RequestSetDigest:
-    content = hashlib.sha256(recipe.requests.shape_digest.encode())
-    content.update(columns[recipe.corpus.item_id].hexdigest().encode())
-    for name in recipe.requests.fields:
-        content.update(f"{name}={columns[name].hexdigest()}".encode())
-    return RequestSetDigest(content.hexdigest())

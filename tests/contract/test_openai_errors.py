@@ -185,13 +185,17 @@ def test_a_long_error_page_is_cut(server, submit):
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
-def test_a_provider_that_repeats_the_key_does_not_spread_it(server, submit, status):
-    server.on(CREATE, server.refusal(status, code=KEY, message=f"Bad: Bearer {KEY}"))
+@pytest.mark.parametrize("key", [KEY, "another-shape-0123456789"])
+def test_a_provider_that_repeats_the_key_does_not_spread_it(
+    server, provider_at, shard, status, key
+):
+    server.on(CREATE, server.refusal(status, code=key, message=f"Bad: Bearer {key}"))
+    provider = provider_at(server.base_url, api_key=key)
 
     with pytest.raises(BatchAssetsError) as raised:
-        submit()
+        provider.submit(shard, endpoint="/v1/responses", key="k-1")
 
-    assert KEY not in "".join(traceback.format_exception(raised.value))
+    assert key not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("key", ["", " ", "sk-two words\nsk", "sk-ключ-1234567"])

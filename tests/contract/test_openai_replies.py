@@ -1,5 +1,6 @@
 """Replies as OpenAI and servers like it really send them."""
 
+import gzip
 import io
 from datetime import UTC, datetime
 
@@ -205,6 +206,15 @@ def test_a_truncated_download_never_passes(server, provider, truncated):
 
     with pytest.raises(ProviderUnavailable, match="file-2"):
         provider.download("file-2", io.BytesIO())
+
+
+def test_a_compressed_download_arrives_unpacked(server, provider):
+    server.on(CONTENT, server.answer(gzip.compress(b"x" * 99), content_encoding="gzip"))
+    sink = io.BytesIO()
+
+    provider.download("file-2", sink)
+
+    assert sink.getvalue() == b"x" * 99
 
 
 def test_an_error_of_the_sink_is_its_own(server, provider):

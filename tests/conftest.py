@@ -1,0 +1,1 @@
+"""Its place puts `factories` on the import path of every test."""

@@ -1,0 +1,82 @@
+"""A ledger on every database it is made for: SQLite, and Postgres where POSTGRES_URL names one."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from ledger_processes import Crew
+from ledger_world import Clock
+
+from batch_assets.ledger import Ledger
+from batch_assets.ledger.engine import open_engine
+
+POSTGRES_URL = os.environ.get("POSTGRES_URL")
+
+NewDatabase = Callable[[], str]
+
+
+@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES_URL else [])])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewDatabase]:
+    """Makes an empty database and gives its URL."""
+    if request.param == "sqlite":
+        yield lambda: f"sqlite:///{tmp_path / 'ledgers' / secrets.token_hex(4)}.db"
+        return
+    engine = sa.create_engine(POSTGRES_URL or "")
+    schemas: list[str] = []
+
+    def make() -> str:
+        schemas.append(f"ledger_{secrets.token_hex(4)}")
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE SCHEMA {schemas[-1]}")
+        found = engine.url.update_query_dict({"options": f"-csearch_path={schemas[-1]}"})
+        return found.render_as_string(hide_password=False)
+
+    yield make
+    with engine.begin() as connection:
+        for schema in schemas:
+            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+    engine.dispose()
+
+
+@pytest.fixture
+def url(new_database: NewDatabase) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def ledger_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(url: str, ledger_clock: Clock) -> Iterator[Ledger]:
+    opened = Ledger.open(url, ledger_clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(ledger: Ledger, url: str, ledger_clock: Clock) -> Iterator[Ledger]:
+    """The same ledger, as another process has it open."""
+    opened = Ledger.open(url, ledger_clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database(ledger: Ledger, url: str) -> Iterator[sa.Engine]:
+    """The database behind the ledger's back."""
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    """Four processes."""
+    four = Crew(4)
+    yield four
+    four.dismiss()

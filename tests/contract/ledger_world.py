@@ -1,0 +1,85 @@
+"""What the ledger's tests do to a ledger."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from factories import NOON, a_provider_batch, a_shard
+
+from batch_assets.domain.batch import Account, Batch, RequestSet
+from batch_assets.domain.budget import Budget
+from batch_assets.domain.provider import Phase
+from batch_assets.ledger import Ledger
+
+ACCOUNT = Account("openai")
+UNLIMITED = Budget()
+LEASE = timedelta(minutes=1)
+
+
+class Clock:
+    """Stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+def open_set(ledger: Ledger, partition: str = "p", digest: str = "d1") -> RequestSet:
+    return ledger.request_sets.open("words", partition, digest)
+
+
+def planned(
+    ledger: Ledger,
+    *,
+    shards: int = 1,
+    wave: int = 0,
+    account: Account = ACCOUNT,
+    partition: str = "p",
+    digest: str = "d1",
+) -> list[Batch]:
+    """Batches of a request set's shards, ten requests and a hundred tokens each."""
+    ledger.plan(
+        open_set(ledger, partition, digest),
+        [a_shard(number, wave=wave) for number in range(shards)],
+        wave=wave,
+        account=account,
+        endpoint="/v1/chat/completions",
+        owner="planner",
+    )
+    request_set = open_set(ledger, partition, digest)
+    return list(ledger.batches(request_set=request_set.id, wave=wave))
+
+
+def reserved(ledger: Ledger, batch: Batch | None = None, *, owner: str = "run-1") -> Batch:
+    found = ledger.reserve(batch or planned(ledger)[0], owner=owner, lease=LEASE, budget=UNLIMITED)
+    assert found is not None
+    return found
+
+
+def submitted(ledger: Ledger, batch: Batch | None = None, *, id: str = "batch-1") -> Batch:
+    held = reserved(ledger, batch)
+    ledger.record(held, a_provider_batch(id), owner="run-1")
+    return ledger.batch(held.id)
+
+
+def ended(ledger: Ledger, batch: Batch | None = None, *, id: str = "batch-1", **over: Any) -> Batch:
+    sent = submitted(ledger, batch, id=id)
+    facts: dict[str, Any] = {"phase": Phase.ENDED, "status": "completed"}
+    ledger.end(sent, a_provider_batch(id, **facts | over), owner="sensor")
+    return ledger.batch(sent.id)
+
+
+def collected(ledger: Ledger, batch: Batch | None = None, *, id: str = "batch-1") -> Batch:
+    done = ended(ledger, batch, id=id)
+    ledger.collect(done, owner="run-2")
+    return ledger.batch(done.id)
+
+
+def abandoned(ledger: Ledger) -> Batch:
+    batch = planned(ledger)[0]
+    ledger.drop(batch, owner="run-1", reason="not needed")
+    return ledger.batch(batch.id)

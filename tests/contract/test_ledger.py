@@ -1,0 +1,465 @@
+"""What the ledger promises of batches, on every database it is made for."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from factories import a_provider_batch, a_shard
+from ledger_world import (
+    ACCOUNT,
+    LEASE,
+    UNLIMITED,
+    abandoned,
+    collected,
+    ended,
+    open_set,
+    planned,
+    reserved,
+    submitted,
+)
+
+from batch_assets.domain.batch import MOVES, Account, BatchState, Event
+from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.errors import IllegalMove, LedgerError, StaleMove
+from batch_assets.domain.provider import BatchProblem, Phase
+
+pytest_plugins = ["ledger_fixtures"]
+
+S = BatchState
+
+#: How a batch gets into each state.
+IN_STATE = {
+    S.PLANNED: lambda ledger: planned(ledger)[0],
+    S.RESERVED: reserved,
+    S.SUBMITTED: submitted,
+    S.ENDED: ended,
+    S.COLLECTED: collected,
+    S.ABANDONED: abandoned,
+}
+
+#: Each move as the ledger does it: the target, the reason it leaves, and the call.
+CALLS = {
+    "reserve": (
+        S.RESERVED,
+        None,
+        lambda lg, b: lg.reserve(b, owner="run-1", lease=LEASE, budget=UNLIMITED),
+    ),
+    "record": (S.SUBMITTED, None, lambda lg, b: lg.record(b, a_provider_batch(), owner="run-1")),
+    "release": (S.PLANNED, "full", lambda lg, b: lg.release(b, owner="run-1", reason="full")),
+    "give up": (S.ABANDONED, "no", lambda lg, b: lg.give_up(b, owner="run-1", reason="no")),
+    "drop": (S.ABANDONED, "old", lambda lg, b: lg.drop(b, owner="run-1", reason="old")),
+    "end": (S.ENDED, None, lambda lg, b: lg.end(b, a_provider_batch(), owner="run-1")),
+    "collect": (S.COLLECTED, None, lambda lg, b: lg.collect(b, owner="run-1")),
+    "reject": (
+        S.ABANDONED,
+        "full",
+        lambda lg, b: lg.reject(b, owner="run-1", reason="full", not_before=lg.clock()),
+    ),
+}
+BEGINS_IN = {
+    "reserve": S.PLANNED,
+    "drop": S.PLANNED,
+    "record": S.RESERVED,
+    "release": S.RESERVED,
+    "give up": S.RESERVED,
+    "end": S.SUBMITTED,
+    "collect": S.ENDED,
+    "reject": S.ENDED,
+}
+NOT_IN_THE_TABLE = [
+    (name, state)
+    for name, (target, _, _) in CALLS.items()
+    for state in S
+    if (state, target) not in MOVES
+]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_move_and_its_event_are_written_together(ledger, ledger_clock, name):
+    """Row 20: every attempt and every move of it can be seen afterwards."""
+    target, reason, call = CALLS[name]
+    batch = IN_STATE[BEGINS_IN[name]](ledger)
+    ledger_clock.advance(timedelta(seconds=5))
+
+    call(ledger, batch)
+
+    assert ledger.batch(batch.id).state is target
+    assert ledger.events(batch.id)[-1] == Event(
+        batch_id=batch.id,
+        at=ledger_clock.now,
+        from_state=batch.state,
+        to_state=target,
+        owner="run-1",
+        reason=reason,
+    )
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_second_of_two_that_move_a_batch_gets_stale_move(ledger, other, name):
+    _, _, call = CALLS[name]
+    batch = IN_STATE[BEGINS_IN[name]](ledger)
+    call(ledger, batch)
+    after = ledger.batches(), ledger.events(batch.id)
+
+    with pytest.raises(StaleMove, match=f"batch {batch.id} is no longer {batch.state}"):
+        call(other, batch)
+
+    assert (ledger.batches(), ledger.events(batch.id)) == after
+
+
+@pytest.mark.parametrize(("name", "state"), NOT_IN_THE_TABLE)
+def test_a_move_that_the_table_lacks_changes_nothing(ledger, name, state):
+    batch = IN_STATE[state](ledger)
+    before = ledger.batches(), ledger.events(batch.id)
+
+    with pytest.raises(IllegalMove):
+        CALLS[name][2](ledger, batch)
+
+    assert (ledger.batches(), ledger.events(batch.id)) == before
+
+
+def test_planning_is_the_first_event_of_a_batch(ledger, ledger_clock):
+    batch = planned(ledger)[0]
+
+    assert ledger.events(batch.id) == [
+        Event(
+            batch_id=batch.id,
+            at=ledger_clock.now,
+            from_state=None,
+            to_state=S.PLANNED,
+            owner="planner",
+            reason=None,
+        )
+    ]
+
+
+def test_a_planned_batch_carries_what_its_shard_asks_of_the_budget(ledger):
+    batch = planned(ledger)[0]
+
+    assert batch.reservation == Reservation(requests=10, tokens=100, batches=1)
+    assert (batch.attempt, batch.refusals, batch.account) == (1, 0, ACCOUNT)
+
+
+def test_every_batch_has_a_key_of_its_own(ledger):
+    """Row 22: the key finds a batch again at the provider after a lost reply."""
+    assert len({batch.key for batch in planned(ledger, shards=20)}) == 20
+
+
+def test_planning_again_plans_nothing_that_has_a_live_batch(ledger):
+    """Row 26: a run that starts again finds what the last one planned."""
+    first = planned(ledger, shards=2)
+
+    assert planned(ledger, shards=2) == first
+
+
+def test_a_shard_that_was_given_up_is_planned_as_its_next_attempt(ledger):
+    ledger.give_up(reserved(ledger), owner="run-1", reason="bad request")
+
+    assert [(b.attempt, b.state) for b in planned(ledger)] == [(1, S.ABANDONED), (2, S.PLANNED)]
+
+
+def test_a_rejected_batch_is_followed_by_its_next_attempt(ledger, ledger_clock):
+    """Row 31: the offer failed for want of room; the same shard is offered again later."""
+    later = ledger_clock.now + timedelta(minutes=2)
+    batch = ended(ledger)
+
+    ledger.reject(batch, owner="sensor", reason="queue full", not_before=later)
+
+    following = ledger.batches(states={S.PLANNED})[0]
+    assert (following.attempt, following.refusals, following.not_before) == (2, 1, later)
+    assert following.reservation == batch.reservation
+    assert following.key != batch.key
+
+
+def test_a_reserved_batch_is_its_owners_until_the_lease_ends(ledger, ledger_clock):
+    batch = reserved(ledger)
+
+    assert (batch.lease_owner, batch.lease_until) == ("run-1", ledger_clock.now + LEASE)
+    assert batch.reserved_at == ledger_clock.now
+
+
+@pytest.mark.parametrize("name", ["record", "release", "give up"])
+def test_only_the_owner_of_the_lease_decides_on_a_reserved_batch(ledger, name):
+    batch = reserved(ledger, owner="run-2")
+
+    with pytest.raises(StaleMove, match="in the hands of run-1"):
+        CALLS[name][2](ledger, batch)
+
+    assert ledger.batch(batch.id) == batch
+
+
+@pytest.mark.parametrize("name", ["record", "release", "give up"])
+def test_an_earlier_reservation_of_the_same_owner_decides_nothing(ledger, ledger_clock, name):
+    """Row 22: of two threads of one name, the one that slept may not speak for the other."""
+    slept = reserved(ledger)
+    ledger.release(slept, owner="run-1", reason="not there")
+    ledger_clock.advance(LEASE)
+    reserved(ledger, ledger.batch(slept.id))
+
+    with pytest.raises(StaleMove):
+        CALLS[name][2](ledger, slept)
+
+
+def test_a_batch_is_doubtful_only_after_its_lease(ledger, ledger_clock):
+    batch = reserved(ledger)
+    ledger_clock.advance(LEASE)
+    assert not ledger.doubtful_batches(ACCOUNT)
+
+    ledger_clock.advance(timedelta(microseconds=1))
+
+    assert ledger.doubtful_batches(ACCOUNT) == [batch]
+    assert not ledger.doubtful_batches(Account("another"))
+
+
+def test_a_renewed_lease_ends_later(ledger, ledger_clock):
+    batch = reserved(ledger)
+    ledger_clock.advance(LEASE)
+
+    assert ledger.renew(batch, owner="run-1", lease=LEASE)
+    assert ledger.batch(batch.id).lease_until == ledger_clock.now + LEASE
+
+
+def test_nobody_renews_the_lease_of_another_or_of_a_batch_that_moved_on(ledger):
+    batch = reserved(ledger)
+    assert not ledger.renew(batch, owner="run-2", lease=LEASE)
+
+    ledger.record(batch, a_provider_batch(), owner="run-1")
+
+    assert not ledger.renew(batch, owner="run-1", lease=LEASE)
+
+
+def test_one_of_two_takes_over_a_doubtful_batch(ledger, other, ledger_clock):
+    batch = reserved(ledger)
+    ledger_clock.advance(LEASE * 2)
+
+    taken = [
+        ledger.take_over(batch, owner="run-2", lease=LEASE),
+        other.take_over(batch, owner="run-3", lease=LEASE),
+    ]
+
+    assert taken == [True, False]
+    assert ledger.batch(batch.id).lease_owner == "run-2"
+
+
+def test_a_batch_within_its_lease_is_not_taken_over(ledger):
+    batch = reserved(ledger)
+
+    assert not ledger.take_over(batch, owner="run-2", lease=LEASE)
+
+
+def test_the_one_that_took_over_records_what_it_found(ledger, ledger_clock):
+    """Row 22: a batch that exists after all is adopted, not sent again."""
+    batch = reserved(ledger)
+    ledger_clock.advance(LEASE * 2)
+    ledger.take_over(batch, owner="run-2", lease=LEASE)
+
+    ledger.record(batch, a_provider_batch("found"), owner="run-2")
+
+    assert ledger.batch(batch.id).provider_id == "found"
+
+
+@pytest.mark.parametrize("unit", ["requests", "tokens", "batches"])
+def test_no_batch_is_reserved_beyond_any_unit_of_the_budget(ledger, unit):
+    """Row 34: the account's room is counted here, since no provider tells."""
+    most = {"requests": 25, "tokens": 250, "batches": 2}[unit]
+
+    held = [
+        ledger.reserve(batch, owner="run-1", lease=LEASE, budget=Budget(**{unit: most}))
+        for batch in planned(ledger, shards=3)
+    ]
+
+    assert [batch is not None for batch in held] == [True, True, False]
+    assert ledger.held(ACCOUNT) == Reservation(requests=20, tokens=200, batches=2)
+
+
+def test_a_batch_without_room_stays_planned_without_an_event(ledger):
+    batch = planned(ledger)[0]
+
+    assert ledger.reserve(batch, owner="r", lease=LEASE, budget=Budget(batches=0)) is None
+    assert ledger.batch(batch.id) == batch
+    assert len(ledger.events(batch.id)) == 1
+
+
+@pytest.mark.parametrize("state", S)
+def test_budget_is_held_from_the_reservation_to_the_end(ledger, state):
+    IN_STATE[state](ledger)
+
+    assert ledger.held(ACCOUNT).batches == (state in {S.RESERVED, S.SUBMITTED})
+
+
+def test_partitions_of_one_account_share_its_budget_and_other_accounts_do_not(ledger):
+    reserved(ledger, planned(ledger, partition="a")[0])
+    reserved(ledger, planned(ledger, partition="b")[0])
+    reserved(ledger, planned(ledger, partition="c", account=Account("another"))[0])
+
+    assert ledger.held(ACCOUNT).batches == 2
+
+
+def test_a_refusal_is_counted_and_says_when_to_try_again(ledger, ledger_clock):
+    """Row 31: a provider without room costs no attempt."""
+    later = ledger_clock.now + timedelta(seconds=30)
+    batch = reserved(ledger)
+
+    ledger.release(batch, owner="run-1", reason="full", not_before=later)
+
+    found = ledger.batch(batch.id)
+    assert (found.refusals, found.not_before, found.attempt) == (1, later, 1)
+    assert (found.lease_owner, found.reserved_at, found.reason) == (None, None, "full")
+
+
+def test_a_release_without_a_refusal_is_not_counted(ledger):
+    batch = reserved(ledger)
+
+    ledger.release(batch, owner="run-1", reason="it was never sent")
+
+    assert ledger.batch(batch.id).refusals == 0
+
+
+def test_a_batch_keeps_its_key_when_it_is_offered_again(ledger):
+    batch = reserved(ledger)
+    ledger.release(batch, owner="run-1", reason="it was never sent")
+
+    assert reserved(ledger, ledger.batch(batch.id)).key == batch.key
+
+
+def test_a_recorded_batch_has_the_providers_id_and_no_lease(ledger, ledger_clock):
+    batch = submitted(ledger, id="batch-7")
+
+    assert (batch.provider_id, batch.provider_status) == ("batch-7", "in_progress")
+    assert (batch.submitted_at, batch.lease_owner) == (ledger_clock.now, None)
+
+
+def test_no_two_rows_have_the_same_batch_of_the_provider(ledger):
+    first, second = planned(ledger, shards=2)
+    submitted(ledger, first, id="batch-1")
+
+    with pytest.raises(LedgerError, match="provider batch has one row"):
+        submitted(ledger, second, id="batch-1")
+
+
+def test_what_the_provider_says_of_an_open_batch_is_noted(ledger, ledger_clock):
+    batch = submitted(ledger)
+    ledger_clock.advance(timedelta(minutes=1))
+
+    ledger.observe(batch, a_provider_batch(status="finalizing", completed=7, failed=1))
+
+    found = ledger.batch(batch.id)
+    assert (found.provider_status, found.completed, found.failed) == ("finalizing", 7, 1)
+    assert found.polled_at == ledger_clock.now
+
+
+def test_an_observation_that_comes_late_changes_nothing(ledger):
+    batch = ended(ledger)
+
+    ledger.observe(batch, a_provider_batch(status="in_progress"))
+
+    assert ledger.batch(batch.id) == batch
+
+
+def test_an_ended_batch_has_its_files_whatever_it_ended_as(ledger):
+    """Rows 8 and 9: an expired batch with an output file has answers to collect."""
+    batch = ended(ledger, status="expired", output_file_id="out", error_file_id="err", completed=1)
+
+    assert (batch.provider_status, batch.output_file_id, batch.error_file_id) == (
+        "expired",
+        "out",
+        "err",
+    )
+    assert batch.completed == 1
+
+
+def test_a_batch_that_failed_as_a_whole_says_why(ledger):
+    """Row 43: code, line and message of the provider's errors are kept."""
+    problems = (
+        BatchProblem(code="invalid_json_line", message="not JSON", line=3),
+        BatchProblem(code=None, message="and more"),
+    )
+
+    batch = ended(ledger, status="failed", problems=problems)
+
+    assert batch.error_code == "invalid_json_line"
+    assert batch.reason == "line 3: invalid_json_line not JSON; and more"
+
+
+def test_a_note_says_why_a_batch_stays_where_it_is(ledger):
+    batch = reserved(ledger)
+
+    ledger.note(batch, "no reply came")
+
+    assert ledger.batch(batch.id) == replace(batch, reason="no reply came")
+    assert len(ledger.events(batch.id)) == 2
+
+
+def test_a_note_on_a_batch_that_moved_on_is_dropped(ledger):
+    batch = reserved(ledger)
+    ledger.record(batch, a_provider_batch(), owner="run-1")
+
+    ledger.note(batch, "no reply came")
+
+    assert ledger.batch(batch.id).reason is None
+
+
+def test_a_batch_that_is_not_there_is_asked_for_in_vain(ledger):
+    with pytest.raises(LedgerError, match="the ledger has no batch 4711"):
+        ledger.batch(4711)
+
+
+def test_batches_are_found_by_every_condition_given(ledger):
+    first, second = planned(ledger, partition="a", shards=2)
+    [other] = planned(ledger, partition="b", account=Account("another"))
+    reserved(ledger, first)
+    [later] = planned(ledger, partition="a", wave=1)
+
+    def ids(**conditions):
+        return [batch.id for batch in ledger.batches(**conditions)]
+
+    assert ids() == [first.id, second.id, other.id, later.id]
+    assert ids(partition=("words", "a"), wave=0) == [first.id, second.id]
+    assert ids(account=Account("another")) == [other.id]
+    assert ids(states={S.RESERVED}) == [first.id]
+    assert ids(request_set=other.request_set.id) == [other.id]
+    assert ids(partition=("words", "b"), states={S.RESERVED}) == []
+    assert ids(partition=("others", "a")) == []
+    assert ids(states=[]) == []
+
+
+def test_planning_a_later_wave_puts_it_on_its_way(ledger):
+    planned(ledger)
+
+    assert planned(ledger, wave=2)[0].request_set.wave == 2
+    assert planned(ledger, wave=1)[0].request_set.wave == 2
+
+
+def test_unresolved_batches_are_those_of_the_wave_on_its_way_of_current_request_sets(ledger):
+    planned(ledger, partition="a", digest="old")
+    planned(ledger, partition="a", digest="new")
+    current = planned(ledger, partition="a", digest="new", wave=1)
+    planned(ledger, partition="done")
+    ledger.request_sets.resolve(open_set(ledger, "done"))
+
+    assert ledger.batches_of_unresolved() == current
+
+
+def test_a_ledger_without_shards_plans_nothing(ledger):
+    assert planned(ledger, shards=0) == []
+
+
+def test_the_phase_of_a_provider_does_not_move_a_batch_by_itself(ledger):
+    batch = submitted(ledger)
+
+    ledger.observe(batch, a_provider_batch(phase=Phase.ENDED, status="completed"))
+
+    assert ledger.batch(batch.id).state is S.SUBMITTED
+
+
+def test_a_shards_size_is_the_one_it_was_planned_with(ledger):
+    ledger.plan(
+        open_set(ledger),
+        [a_shard(requests=50_000, tokens=10**12)],
+        wave=0,
+        account=ACCOUNT,
+        endpoint="/v1/chat/completions",
+        owner="planner",
+    )
+
+    assert ledger.batches()[0].reservation == Reservation(requests=50_000, tokens=10**12, batches=1)

@@ -1,0 +1,268 @@
+"""A deployment in a test: a sandbox over HTTP, a ledger, a store and a Dagster instance of its own.
+
+One clock moves the provider and the ledger, so that a batch of hours takes no time.
+"""
+
+import socket
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from factories import Kind, a_corpus, a_table
+from pydantic import BaseModel, create_model
+from starlette.responses import JSONResponse, Response
+
+import batch_assets as ba
+from batch_assets.assets import collect_assets, submit_assets
+from batch_assets.assets.keys import InferenceKeys
+from batch_assets.jobs import inference_jobs
+from batch_assets.ledger import Ledger
+from batch_assets.partitions import partitions_of
+from batch_assets.sandbox import Faults, ManualClock, RunningSandbox, running_sandbox
+from batch_assets.sensors import SENSOR_NAME
+
+LATENCY = 100.0
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+class Script(Faults):
+    """Counts the calls of each route, and misbehaves where a test says so."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self._refusals: defaultdict[str, list[int]] = defaultdict(list)
+        self._failing: set[str] = set()
+        self._failed: set[str] = set()
+
+    def refuse(self, route: str, *statuses: int) -> None:
+        """Answer the next calls of the route with these status codes."""
+        self._refusals[route] += statuses
+
+    def fail_once(self, ordinal: int) -> None:
+        """Answer requests of this ordinal with a server error when they are asked first."""
+        self._failing.add(f"-{ordinal}")
+
+    def on_route(self, route: str) -> Response | None:
+        self.calls[route] += 1
+        if not self._refusals[route]:
+            return None
+        status = self._refusals[route].pop(0)
+        error = {"message": f"scripted {status}", "type": "scripted", "param": None, "code": None}
+        headers = {"retry-after-ms": "1"}
+        return JSONResponse({"error": error}, status_code=status, headers=headers)
+
+    def on_item(self, batch_id: str, custom_id: str) -> dict[str, Any] | None:
+        if custom_id in self._failed or not custom_id.endswith(tuple(self._failing)):
+            return None
+        self._failed.add(custom_id)
+        error = {"message": "scripted", "type": "server_error", "param": None, "code": None}
+        response = {"status_code": 500, "request_id": "r", "body": {"error": error}}
+        return {"id": "l", "custom_id": custom_id, "response": response, "error": None}
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything outside of the assets, and a shorthand for what a person does in the UI."""
+
+    folder: Path
+    clock: ManualClock
+    script: Script
+    sandbox: RunningSandbox
+    instance: dg.DagsterInstance
+    ledger: Ledger
+    ledger_url: str
+    #: Definitions that runs and ticks are made of.
+    defs: dg.Definitions = field(default_factory=dg.Definitions)
+
+    def corpus(self, name: str = "words", **partitions: int | Sequence[str]) -> ba.ParquetCorpus:
+        """A Parquet file per partition: so many words, or these."""
+        for key, words in partitions.items():
+            if isinstance(words, int):
+                words = [f"oak {number} of {key}" for number in range(words)]
+            ids = [f"{key}-{number}" for number in range(len(words))]
+            table = a_table(len(words), id=ids, word=words)
+            corpus = a_corpus(self.folder / "corpus" / name, table, key=key)
+        return corpus
+
+    def inference(self, corpus: ba.ParquetCorpus, **over: Any) -> ba.Inference:
+        """A valid declaration over the corpus."""
+        declared = {
+            "name": "words",
+            "prompt": ba.Prompt(user="Word: {{ word }}"),
+            "model": "gpt-4.1-mini",
+            "output": Kind,
+        }
+        return ba.Inference(corpus=corpus, **{**declared, **over})
+
+    def declare(
+        self,
+        *inferences: ba.Inference,
+        assets: Sequence[dg.AssetsDefinition] = (),
+        **resources: Any,
+    ) -> dg.Definitions:
+        """Make these the definitions of the code location."""
+        mine = self.resources(**resources)
+        return self.load(
+            *map(ba.batch_inference, inferences), dg.Definitions(assets=assets, resources=mine)
+        )
+
+    def declare_waiting(
+        self, inference: ba.Inference, sleep: Callable[[float], None]
+    ) -> dg.Definitions:
+        """The same, with what a waiting run does instead of sleeping."""
+        recipe, partitions = inference.recipe(), partitions_of(inference.corpus)
+        keys = InferenceKeys(inference=inference.name, provider=inference.provider)
+        submit = submit_assets(recipe, keys, partitions, description=None)
+        collect = collect_assets(recipe, keys, partitions, min_coverage=0.95, sleep=sleep)
+        jobs = inference_jobs(keys)
+        defs = dg.Definitions(assets=[submit, collect], jobs=jobs, resources=self.resources())
+        return self.load(defs)
+
+    def defs_without_sensor(self) -> dg.Definitions:
+        """What was declared, to be loaded again with something more."""
+        loaded = self.defs
+        return dg.Definitions(assets=loaded.assets, jobs=loaded.jobs, resources=loaded.resources)
+
+    def output_type(self, **fields: Any) -> type[BaseModel]:
+        """An output type of these fields."""
+        return create_model("Output", **fields)
+
+    def load(self, *parts: dg.Definitions) -> dg.Definitions:
+        self.defs = ba.with_poll_sensor(dg.Definitions.merge(*parts))
+        return self.defs
+
+    def resources(self, **over: Any) -> dict[str, Any]:
+        mine = {
+            "batch_ledger": self.ledger,
+            "batch_files": ba.BatchFilesIOManager(root=str(self.folder / "files")),
+            "openai": ba.OpenAIResource(api_key="sk-test", base_url=self.sandbox.base_url),
+        }
+        return {**mine, **over}
+
+    def run(
+        self,
+        *names: str,
+        partition: str | None = None,
+        between: tuple[str, str] | None = None,
+        inference: str = "words",
+        tags: Mapping[str, str] = {},
+        **collect_config: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize assets of an inference, all of them where none is named."""
+        if between is not None:
+            tags = {**tags, RANGE_START: between[0], RANGE_END: between[1]}
+        config = {"ops": {f"{inference}__collect": {"config": collect_config}}}
+        return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=[dg.AssetKey([inference, name]) for name in names] or None,
+            partition_key=partition,
+            tags=dict(tags),
+            run_config=config if collect_config else None,
+            instance=self.instance,
+            raise_on_error=False,
+        )
+
+    def run_asset(self, name: str, partition: str | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize an asset of the user's own."""
+        return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=[dg.AssetKey(name)], partition_key=partition, instance=self.instance
+        )
+
+    def tick(self) -> Any:
+        """One tick of the poll sensor: its run requests, or its skip message."""
+        sensor = self.defs.resolve_sensor_def(SENSOR_NAME)
+        with dg.build_sensor_context(
+            instance=self.instance, definitions=self.defs, resources=dict(self.defs.resources or {})
+        ) as context:
+            return sensor.evaluate_tick(context)
+
+    def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """The run that the sensor asked for."""
+        job = self.defs.resolve_job_def(str(request.job_name))
+        return job.execute_in_process(
+            partition_key=request.partition_key,
+            tags=dict(request.tags),
+            run_config=dict(request.run_config),
+            instance=self.instance,
+            raise_on_error=False,
+        )
+
+    def finish(self) -> None:
+        """Let every batch that is with the provider be done."""
+        self.clock.advance(LATENCY)
+
+    def collect(self) -> list[dg.ExecuteInProcessResult]:
+        """The provider is done; the sensor ticks, and its runs run."""
+        self.finish()
+        return [self.launch(request) for request in self.tick().run_requests]
+
+    def key(self, name: str, inference: str = "words") -> dg.AssetKey:
+        return dg.AssetKey([inference, name])
+
+    def materializations(
+        self, name: str, partition: str, inference: str = "words"
+    ) -> list[dg.AssetMaterialization]:
+        """Of one partition, the newest first."""
+        wanted = dg.AssetRecordsFilter(
+            asset_key=self.key(name, inference), asset_partitions=[partition]
+        )
+        records = self.instance.fetch_materializations(wanted, limit=100).records
+        return [record.asset_materialization for record in records]
+
+    def materialized(self, name: str, inference: str = "words") -> set[str]:
+        """Partitions that were materialized."""
+        return set(self.instance.get_materialized_partitions(self.key(name, inference)))
+
+    def data_version(self, name: str, partition: str) -> str:
+        newest, *_ = self.materializations(name, partition)
+        return newest.tags["dagster/data_version"]
+
+    def sent(self) -> int:
+        """Batches that the provider was asked to make."""
+        return int(self.sandbox.state.executions()["batches_created"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Until the OpenAI resource closes its client when a run or a tick ends."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    clock, script = ManualClock(time.time()), Script()
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(clock.now(), UTC)
+
+    ledger_url = f"sqlite:///{tmp_path}/ledger.db"
+    ledger = Ledger.open(ledger_url, now)
+    with (
+        running_sandbox(tmp_path / "sandbox", clock=clock, faults=script, latency=LATENCY) as up,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        yield World(
+            folder=tmp_path,
+            clock=clock,
+            script=script,
+            sandbox=up,
+            instance=instance,
+            ledger=ledger,
+            ledger_url=ledger_url,
+        )
+    ledger.close()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on, and that nobody else can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -1,0 +1,199 @@
+"""Everything a person can get wrong is an error that says what, where and the way out.
+
+Nothing is sent in any of these cases: the sandbox counts what reaches it.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+from factories import a_table
+from pydantic import BaseModel
+
+import batch_assets as ba
+from batch_assets.domain.errors import CorpusError, DeclarationError
+from batch_assets.resources.deployments import chosen_deployment
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent(world) -> Iterator[None]:
+    yield
+    assert world.sent() == world.script.calls["files.create"] == 0
+
+
+class WithDict(BaseModel):
+    scores: dict[str, int]
+
+
+class WithAny(BaseModel):
+    anything: Any
+
+
+def reason(result: dg.ExecuteInProcessResult) -> str:
+    """What a run that failed says to a person."""
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None:
+        return failure.user_failure_data.description
+    return failure.error.to_string()
+
+
+# At the declaration
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        # The name becomes a part of op names.
+        ({"name": "my words"}, "inference name 'my words': use letters, digits and underscores"),
+        ({"name": "2words"}, "no digit first"),
+        ({"name": "w" * 64}, "63 at most"),
+        ({"min_coverage": 1.5}, "inference words: min_coverage is 1.5, not a share of 0 to 1"),
+        ({"min_coverage": -0.1}, "min_coverage is -0.1"),
+        ({"prompt": ba.Prompt(user="Hello")}, "the prompt reads no field of the corpus"),
+        # A field that no column has: file, field and the columns there are.
+        (
+            {"prompt": ba.Prompt(user="{{ wrod }}")},
+            r"a\.parquet: the prompt of words reads wrod, .* it has id, word",
+        ),
+        ({"prompt": ba.Prompt(user="{{ word ")}, "the user template .*line 1"),
+        ({"output": WithDict}, "output WithDict, field scores: an open object"),
+        ({"output": WithAny}, "output WithAny, field anything: .*give it a plain type"),
+        ({"output": "factories.Kind"}, "write it as package.module:Class"),
+        ({"output": "nowhere.at_all:Kind"}, "'nowhere.at_all:Kind' cannot be imported"),
+        ({"output": "factories:Knid"}, "'factories:Knid' cannot be imported .*Knid"),
+        ({"output": "factories:a_table"}, "'factories:a_table' is not a Pydantic model"),
+        ({"settings": {"temprature": 0}}, "setting 'temprature' is unknown to .*temperature"),
+        ({"settings": {"response_format": {}}}, "'response_format' cannot be given: it comes from"),
+        ({"settings": {"stream": True}}, "'stream' cannot be given: a batch does not stream"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_before_anything_is_loaded(world, over, said):
+    corpus = world.corpus(a=2)
+
+    with pytest.raises(DeclarationError, match=re.compile(said, re.DOTALL)):
+        world.inference(corpus, **over)
+
+
+def test_a_corpus_that_is_not_there_is_refused_with_its_path(world):
+    corpus = ba.ParquetCorpus(path=str(world.folder / "nowhere"), item_id="id")
+
+    with pytest.raises(CorpusError, match=r"/nowhere: no such Parquet file .* check the corpus's"):
+        world.inference(corpus)
+
+
+def test_an_id_column_that_is_not_there_is_refused_with_those_that_are(world):
+    corpus = ba.ParquetCorpus(path=world.corpus(a=2).path, item_id="key")
+
+    with pytest.raises(CorpusError, match=r"a\.parquet: no column 'key' .* the file has id, word"):
+        world.inference(corpus)
+
+
+def test_a_corrupt_file_is_refused_with_its_name(world):
+    corpus = world.corpus(a=2)
+    (world.folder / "corpus" / "words" / "a.parquet").write_bytes(b"PAR1 but no more")
+
+    with pytest.raises(CorpusError, match=r"a\.parquet.*not readable as Parquet .*write the file"):
+        world.inference(corpus)
+
+
+def test_an_inference_that_names_no_provider_of_the_deployment_does_not_load(world):
+    inference = world.inference(world.corpus(a=2), provider="opnai")
+
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="resource with key 'opnai'"):
+        dg.Definitions.validate_loadable(world.declare(inference))
+
+
+# In one partition of many
+
+
+def rewrite(world, partition: str, table: Any) -> None:
+    pq.write_table(table, world.folder / "corpus" / "words" / f"{partition}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            a_table(3, id=["x", "y", "x"]),
+            r"c\.parquet, rows 0, 2: item id 'x' is there 2 times .*remove the repeated rows",
+        ),
+        (a_table(3, id=["x", None, "z"]), r"c\.parquet, row 1: 'id' is null.*fill it in"),
+        (a_table(2, word=["oak", None]), r"c\.parquet, row 1: word is null.*fill it in"),
+        (a_table(0), r"c\.parquet: the file has no rows; fill it or take it out"),
+        (a_table(2).drop_columns(["word"]), r"c\.parquet: the prompt of words reads word"),
+        (a_table(2).drop_columns(["id"]), r"c\.parquet: no column 'id' for the item id"),
+    ],
+)
+def test_a_wrong_row_fails_its_partition_before_anything_of_it_is_sent(world, table, said):
+    corpus = world.corpus(a=2, b=2, c=2)
+    rewrite(world, "c", table)
+    world.declare(world.inference(corpus))
+
+    result = world.run("requests", "batches", partition="c")
+
+    assert re.search(said, reason(result), re.DOTALL)
+
+
+def test_a_corrupt_file_keeps_no_other_partition_from_loading(world):
+    corpus = world.corpus(a=2, b=2)
+    (world.folder / "corpus" / "words" / "b.parquet").write_bytes(b"PAR1 but no more")
+    world.declare(world.inference(corpus))
+
+    good = world.run("requests", partition="a")
+    bad = world.run("requests", partition="b")
+
+    assert good.success
+    assert re.search(r"b\.parquet.*not readable as Parquet", reason(bad), re.DOTALL)
+
+
+# At the provider
+
+
+def test_a_wrong_key_fails_the_run_with_what_the_provider_said(world):
+    wrong = ba.OpenAIResource(api_key="sk-wrong-0123456789", base_url=world.sandbox.base_url)
+    world.declare(world.inference(world.corpus(a=2)), openai=wrong)
+
+    result = world.run("requests", "batches", partition="a")
+
+    assert "401" in reason(result)
+    assert "sk-wrong-0123456789" not in reason(result)
+
+
+def test_a_provider_that_cannot_be_reached_fails_the_run_with_its_address(world, closed_port):
+    nobody = ba.OpenAIResource(
+        api_key="sk-test", base_url=f"http://127.0.0.1:{closed_port}/v1", max_retries=0
+    )
+    world.declare(world.inference(world.corpus(a=2)), openai=nobody)
+
+    result = world.run("requests", "batches", partition="a")
+
+    assert f"127.0.0.1:{closed_port}" in reason(result)
+
+
+# In the deployment
+
+
+def test_an_unknown_deployment_is_refused_with_those_there_are(monkeypatch):
+    monkeypatch.setenv("BATCH_ASSETS_DEPLOYMENT", "prod")
+
+    with pytest.raises(DeclarationError, match="'prod'; it can be local, production, sandbox"):
+        chosen_deployment()
+
+
+@pytest.mark.parametrize(
+    "missing", ["OPENAI_API_KEY", "BATCH_ASSETS_LEDGER_URL", "BATCH_ASSETS_FILES_ROOT"]
+)
+def test_a_missing_variable_of_the_deployment_is_named_by_the_run(world, monkeypatch, missing):
+    monkeypatch.setenv("BATCH_ASSETS_DEPLOYMENT", "production")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("BATCH_ASSETS_LEDGER_URL", world.ledger_url)
+    monkeypatch.setenv("BATCH_ASSETS_FILES_ROOT", str(world.folder / "files"))
+    monkeypatch.delenv(missing)
+    world.declare(world.inference(world.corpus(a=2)), **chosen_deployment().resources)
+
+    with pytest.raises(dg.DagsterInvalidConfigError, match=f'"{missing}" which is not set'):
+        world.run("requests", partition="a")
