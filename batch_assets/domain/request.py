@@ -14,9 +14,6 @@ _ORDINAL = re.compile(r"0|[1-9][0-9]{0,17}")
 
 _SHORT = 16
 
-#: Digits of the longest ordinal that is taken for one.
-_LONGEST_ORDINAL = 18
-
 
 def short_digest(digest: RequestSetDigest) -> str:
     """The first 64 bits of the digest: enough to recognise a request set among a corpus's own."""

@@ -1,7 +1,6 @@
 """prepare: from the rows of a partition to a request set. Calls nobody and costs nothing."""
 
 import hashlib
-from array import array
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -19,7 +18,6 @@ from batch_assets.stages.survey import (
     Survey,
     columns_of,
     item_ids,
-    repeated,
     row_namer,
     survey,
 )
@@ -55,38 +53,21 @@ def prepare(recipe: Recipe, partition_key: str, *, files: Files, limits: Limits)
             return manifest
         # Shards of which some may be at the provider are cut again as they were.
         limits = manifest.limits
-    writer = _write(recipe, layout, surveyed, files, limits)
-    if shared := repeated(writer.fingerprints):
-        written = writer.sink.shards
-        writer = _write(recipe, layout, surveyed, files, limits, shared)
-        for shard in written[len(writer.sink.shards) :]:
-            files.delete(shard.path)
-    manifest = writer.manifest(limits)
-    write_manifest(files, layout.manifest, manifest)
-    return manifest
+    return _write(recipe, layout, surveyed, files, limits)
 
 
 def _write(
-    recipe: Recipe,
-    layout: RequestSetLayout,
-    surveyed: Survey,
-    files: Files,
-    limits: Limits,
-    shared: frozenset[int] = frozenset(),
-) -> "_RequestWriter":
-    """One pass over the partition into its shards and its item index.
-
-    Which requests are `shared` by several items shows after a pass only: where any are, another
-    pass is made that knows them. A dictionary of all requests would grow with the partition.
-    """
+    recipe: Recipe, layout: RequestSetLayout, surveyed: Survey, files: Files, limits: Limits
+) -> Manifest:
+    """The second pass over the partition: into its shards, its item index and its manifest."""
     source_ref = recipe.corpus.source_ref(layout.partition_key)
     columns = columns_of(recipe, layout.partition_key)
     content = ContentDigest(recipe)
     with (
-        create_shards(files, layout, wave=0, limits=limits) as sink,
+        create_shards(files, layout, wave=0, limits=limits) as shards,
         create_parquet(files, layout.items, ITEM_SCHEMA) as items,
     ):
-        writer = _RequestWriter(recipe, layout, surveyed, source_ref, sink, items, shared)
+        writer = _RequestWriter(recipe, layout, surveyed, source_ref, shards, items)
         for batch in recipe.corpus.read(layout.partition_key, columns):
             content.update(batch)
             writer.write(batch)
@@ -94,7 +75,26 @@ def _write(
         raise CorpusError(
             f"{source_ref}: the file changed while it was read: materialize the partition again"
         )
-    return writer
+    manifest = Manifest(
+        inference=recipe.inference,
+        partition_key=layout.partition_key,
+        digest=surveyed.digest,
+        shape_digest=recipe.requests.shape_digest,
+        endpoint=recipe.requests.endpoint,
+        model=recipe.model,
+        source_ref=source_ref,
+        items=items.rows,
+        requests=writer.requests,
+        duplicates=writer.duplicates,
+        oversize=writer.oversize,
+        tokens=sum(shard.tokens for shard in shards.shards),
+        token_method=surveyed.estimate.method,
+        items_sha256=items.written.sha256,
+        limits=limits,
+        shards=tuple(shards.shards),
+    )
+    write_manifest(files, layout.manifest, manifest)
+    return manifest
 
 
 @dataclass
@@ -105,16 +105,12 @@ class _RequestWriter:
     layout: RequestSetLayout
     surveyed: Survey
     source_ref: str
-    sink: ShardSink
+    shards: ShardSink
     items: ParquetSink
-    #: First 64 bits of the fingerprints that several items are known to have.
-    shared: frozenset[int]
-    #: Those of every other request, as signed numbers.
-    fingerprints: "array[int]" = field(default_factory=lambda: array("q"))
     requests: int = 0
     duplicates: int = 0
     oversize: int = 0
-    #: Ordinal of the first request of each shared fingerprint; None for an oversize one.
+    #: Ordinal of the first request of each shared body; None for an oversize one.
     _first_of: dict[bytes, int | None] = field(default_factory=dict)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -135,17 +131,14 @@ class _RequestWriter:
             ordinal: int | None = self.requests
             line = requests.line(f"{prefix}{ordinal}", body)
             tokens = estimate.tokens(len(body))
-            if self.sink.fits(len(line), tokens):
-                self.sink.write(self.requests, line, tokens)
+            if self.shards.fits(len(line), tokens):
+                self.shards.write(self.requests, line, tokens)
                 self.requests += 1
             else:
                 ordinal = None
                 self.oversize += 1
-            short = int.from_bytes(fingerprint[:8], signed=True)
-            if short in self.shared:
+            if hash(body) in self.surveyed.shared:
                 self._first_of[fingerprint] = ordinal
-            else:
-                self.fingerprints.append(short)
             ordinals.append(ordinal)
             duplicates.append(False)
         self.duplicates += sum(duplicates)
@@ -171,26 +164,4 @@ class _RequestWriter:
                 ],
                 schema=ITEM_SCHEMA,
             )
-        )
-
-    def manifest(self, limits: Limits) -> Manifest:
-        """What was written, once it is whole."""
-        recipe = self.recipe
-        return Manifest(
-            inference=recipe.inference,
-            partition_key=self.layout.partition_key,
-            digest=self.surveyed.digest,
-            shape_digest=recipe.requests.shape_digest,
-            endpoint=recipe.requests.endpoint,
-            model=recipe.model,
-            source_ref=self.source_ref,
-            items=self.items.rows,
-            requests=self.requests,
-            duplicates=self.duplicates,
-            oversize=self.oversize,
-            tokens=sum(shard.tokens for shard in self.sink.shards),
-            token_method=self.surveyed.estimate.method,
-            items_sha256=self.items.written.sha256,
-            limits=limits,
-            shards=tuple(self.sink.shards),
         )

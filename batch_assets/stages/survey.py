@@ -1,12 +1,12 @@
-"""The first pass over a partition: checks the items, names the request set, samples the prompts.
+"""The first pass over a partition: checks every item and request, names the request set.
 
-It keeps a 64-bit hash per item and nothing else, so a partition's size hardly shows in memory.
+It keeps two 64-bit hashes per item and a sample, so a partition's size hardly shows in memory.
 """
 
 import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ class Survey:
 
     digest: RequestSetDigest
     estimate: TokenEstimate
+    #: Hashes (of this process) of the bodies that more than one item has.
+    shared: frozenset[int]
 
 
 class ContentDigest:
@@ -51,23 +53,37 @@ class ContentDigest:
 
 
 def survey(recipe: Recipe, partition_key: str) -> Survey:
-    """Read the partition once. Raises CorpusError for a null or repeated item id."""
+    """Read and render the partition once.
+
+    Raises CorpusError for a null or repeated item id, and for a row that cannot be rendered.
+    """
     source_ref = recipe.corpus.source_ref(partition_key)
     digest = ContentDigest(recipe)
-    id_hashes = array("q")
+    id_hashes, body_hashes = array("q"), array("q")
     sample = Sample()
     rows = 0
     for batch in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
         digest.update(batch)
         id_hashes.extend(map(hash, item_ids(recipe, batch, source_ref, rows)))
-        sample.add(_sampled(recipe, batch, sample.positions(batch.num_rows), source_ref, rows))
+        texts = []
+        sampled = sample.positions(batch.num_rows)
+        bodies = recipe.requests.bodies(batch, row_namer(source_ref, rows))
+        for position, body in enumerate(bodies):
+            body_hashes.append(hash(body))
+            if position in sampled:
+                texts.append(body.decode())
+        sample.add(texts)
         rows += batch.num_rows
     if rows == 0:
         raise CorpusError(f"{source_ref}: the file has no rows; fill it or take it out")
-    repeated_ids = repeated(id_hashes)
+    repeated_ids = _repeated(id_hashes)
     if repeated_ids:
         _refuse_repeated_ids(recipe, partition_key, source_ref, repeated_ids)
-    return Survey(digest=digest.value(), estimate=estimate_from(sample.texts))
+    return Survey(
+        digest=digest.value(),
+        estimate=estimate_from(sample.texts),
+        shared=_repeated(body_hashes),
+    )
 
 
 def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
@@ -110,19 +126,7 @@ def row_namer(source_ref: str, first_row: int) -> Callable[[int], str]:
     return lambda position: f"{source_ref}, row {first_row + position}"
 
 
-def _sampled(
-    recipe: Recipe, batch: pa.RecordBatch, positions: Sequence[int], source_ref: str, first_row: int
-) -> list[str]:
-    if not positions:
-        return []
-    chosen = batch.take(pa.array(positions, pa.int64()))
-    named = row_namer(source_ref, first_row)
-    bodies = recipe.requests.bodies(chosen, lambda position: named(positions[position]))
-    return [body.decode() for body in bodies]
-
-
-def repeated(hashes: "array[int]") -> frozenset[int]:
-    """Those that are there more than once."""
+def _repeated(hashes: "array[int]") -> frozenset[int]:
     ordered: npt.NDArray[np.int64] = np.sort(np.frombuffer(hashes, dtype=np.int64))
     return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 

@@ -228,6 +228,10 @@ class World:
         return int(self.sandbox.state.executions()["batches_created"])
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: starts a process of Dagster's own.")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Until the OpenAI resource closes its client when a run or a tick ends."""
     for item in items:

@@ -56,8 +56,8 @@ def reason(result: dg.ExecuteInProcessResult) -> str:
         ({"prompt": ba.Prompt(user="Hello")}, "the prompt reads no field of the corpus"),
         # A field that no column has: file, field and the columns there are.
         (
-            {"prompt": ba.Prompt(user="{{ wrod }}")},
-            r"a\.parquet: the prompt of words reads wrod, .* it has id, word",
+            {"prompt": ba.Prompt(user="{{ term }}")},
+            r"a\.parquet: the prompt of words reads term, .* it has id, word",
         ),
         ({"prompt": ba.Prompt(user="{{ word ")}, "the user template .*line 1"),
         ({"output": WithDict}, "output WithDict, field scores: an open object"),
@@ -66,7 +66,7 @@ def reason(result: dg.ExecuteInProcessResult) -> str:
         ({"output": "nowhere.at_all:Kind"}, "'nowhere.at_all:Kind' cannot be imported"),
         ({"output": "factories:Knid"}, "'factories:Knid' cannot be imported .*Knid"),
         ({"output": "factories:a_table"}, "'factories:a_table' is not a Pydantic model"),
-        ({"settings": {"temprature": 0}}, "setting 'temprature' is unknown to .*temperature"),
+        ({"settings": {"heat": 0}}, "setting 'heat' is unknown to .*temperature"),
         ({"settings": {"response_format": {}}}, "'response_format' cannot be given: it comes from"),
         ({"settings": {"stream": True}}, "'stream' cannot be given: a batch does not stream"),
     ],

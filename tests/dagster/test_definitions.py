@@ -247,9 +247,9 @@ def component_yaml(corpus: ba.ParquetCorpus, **over: object) -> dict:
 
 def built(declared: dict) -> dg.Definitions:
     with create_defs_folder_sandbox() as sandbox:
-        sandbox.scaffold_component(
-            component_cls=ba.BatchInferenceComponent, defs_path="words", defs_yaml_contents=declared
-        )
+        folder = sandbox.defs_folder_path / "words"
+        folder.mkdir()
+        (folder / "defs.yaml").write_text(yaml.safe_dump(declared))
         with sandbox.build_all_defs() as defs:
             return defs
 
@@ -317,13 +317,13 @@ def test_yaml_sets_every_field_of_the_declaration(world):
 
 @pytest.mark.filterwarnings(*WARNINGS_OF_DAGSTERS_YAML)
 def test_an_attribute_that_yaml_does_not_know_is_refused_by_its_name(world):
-    declared = component_yaml(world.corpus(a=1), tempature=0)
+    declared = component_yaml(world.corpus(a=1), heat=0)
 
     with pytest.raises(ComponentTreeException) as caught:
         built(declared)
 
     said = "".join(traceback.format_exception(caught.value))
-    assert "tempature" in said
+    assert "heat" in said
     assert "Extra inputs are not permitted" in said
 
 
@@ -338,6 +338,27 @@ def test_an_attribute_that_yaml_lacks_is_asked_for_by_its_name(world):
     said = "".join(traceback.format_exception(caught.value))
     assert "model_name" in said
     assert "Field required" in said
+
+
+@pytest.mark.filterwarnings(*WARNINGS_OF_DAGSTERS_YAML)
+def test_a_scaffolded_component_loads_as_it_is(world):
+    given = {
+        "corpus_path": world.corpus(a=1).path,
+        "item_id": "id",
+        "prompt": "Word: {{ word }}",
+        "model_name": "gpt-4.1-mini",
+        "output": "factories:Kind",
+    }
+
+    with create_defs_folder_sandbox() as sandbox:
+        folder = sandbox.scaffold_component(
+            component_cls=ba.BatchInferenceComponent, defs_path="tickets", scaffold_params=given
+        )
+        with sandbox.load_component_and_build_defs(folder) as (component, defs):
+            assert component.name == "tickets"
+            assert dg.AssetKey(["tickets", "results"]) in {
+                key for assets in defs.assets for key in assets.keys
+            }
 
 
 # Dagster's own commands
@@ -359,6 +380,7 @@ def dg_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_dg_finds_the_component():
     listed = dg_command("list", "components", "--package", "batch_assets")
 
@@ -366,6 +388,7 @@ def test_dg_finds_the_component():
     assert "batch_assets.BatchInferenceComponent" in listed.stdout
 
 
+@pytest.mark.slow
 def test_dg_finds_nothing_wrong_with_the_project():
     checked = dg_command("check", "defs")
 

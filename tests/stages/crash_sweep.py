@@ -156,13 +156,13 @@ def pointed_ledger(folder: Path, points: Points) -> Ledger:
         points("commit asked for")
         committed.append("")
 
-    def after(connection: Any, record: Any) -> None:
+    def after(connection: Any, record: Any, state: Any) -> None:
         if committed:
             committed.clear()
             points("commit made")
 
     sa.event.listen(engine, "commit", before)
-    sa.event.listen(engine, "checkin", after)
+    sa.event.listen(engine, "reset", after)
     return Ledger(engine, ledger_time)
 
 
