@@ -56,8 +56,10 @@ query ($id: String!) {
     }
   }
 }"""
-LOCATION = "query { workspaceOrError { ... on Workspace { locationEntries { loadStatus " \
+LOCATION = (
+    "query { workspaceOrError { ... on Workspace { locationEntries { loadStatus "
     "locationOrLoadError { __typename ... on PythonError { message } } } } } }"
+)
 
 
 def free_port(wanted: int) -> int:
@@ -162,11 +164,7 @@ def wait_for(dagster: Dagster, backfill_id: str) -> str:
     while time.monotonic() < deadline:
         found = dagster.status(backfill_id)
         counts = (found.get("assetBackfillData") or {}).get("assetBackfillStatuses", [])
-        line = ", ".join(
-            f"{asset['assetKey']['path'][-1]} {asset['numPartitionsMaterialized']}"
-            f"/{asset['numPartitionsTargeted']}"
-            for asset in sorted(counts, key=lambda asset: ASSETS.index(asset["assetKey"]["path"][-1]))
-        )
+        line = progress(counts)
         if line and line != said:
             print(f"  {line}", flush=True)
             said = line
@@ -174,6 +172,17 @@ def wait_for(dagster: Dagster, backfill_id: str) -> str:
             return str(found["status"])
         time.sleep(2)
     return "TIMED OUT"
+
+
+def progress(counts: list[dict[str, Any]]) -> str:
+    """Partitions materialized of those asked for, asset by asset in the graph's order."""
+    by_name = {asset["assetKey"]["path"][-1]: asset for asset in counts}
+    return ", ".join(
+        f"{name} {by_name[name]['numPartitionsMaterialized']}"
+        f"/{by_name[name]['numPartitionsTargeted']}"
+        for name in ASSETS
+        if name in by_name
+    )
 
 
 def print_summary(partitions: list[str]) -> bool:
