@@ -5,10 +5,9 @@ partitions that can go on. It keeps no cursor: what it must know is in the ledge
 list of runs.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,15 +21,14 @@ from batch_assets.assets.keys import (
     PROVIDER_METADATA,
     InferenceKeys,
 )
-from batch_assets.domain.batch import Account, Batch, BatchState
-from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import BatchAssetsError, TransientError
-from batch_assets.domain.progress import progress_of
 from batch_assets.ledger import Ledger
 from batch_assets.runs import RANGE_END, RANGE_START, UnfinishedRuns, partitions_at_rest
 from batch_assets.stages.poll import poll
 from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.submit import recover
+from batch_assets.standings import standings_of
 
 SENSOR_NAME = "batch_poll"
 
@@ -50,16 +48,33 @@ class SensedInference:
     partitions: dg.PartitionsDefinition[str]
 
 
-@dataclass
-class Standing:
-    """The partitions of one inference that wait for their results."""
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a tick can do for one inference."""
 
-    #: There is something to collect or to resolve.
-    finished: set[str] = field(default_factory=set)
-    #: There is room to send what is planned.
-    sendable: set[str] = field(default_factory=set)
-    #: Every one of them, those at the provider too.
-    unresolved: set[str] = field(default_factory=set)
+    keys: InferenceKeys
+    #: Partitions that can go on, a group for each run.
+    groups: Sequence[Sequence[str]]
+    #: Partitions that could, but for a run that failed a moment ago.
+    resting: Collection[str]
+    #: Partitions that wait for a person.
+    stopped: Collection[str]
+
+    def run_requests(self) -> Iterator[dg.RunRequest]:
+        """A run for each group."""
+        for partition_keys in self.groups:
+            yield _run_request(self.keys, partition_keys)
+
+    def in_words(self) -> Iterator[str]:
+        """What of it nothing is done about now."""
+        name = self.keys.inference
+        if self.resting:
+            yield f"{name}: {len(self.resting)} partitions rest after a failed run"
+        if self.stopped:
+            yield (
+                f"{name}: {len(self.stopped)} partitions have batches that the provider refused; "
+                "materialize their batches again once that is put right"
+            )
 
 
 def with_poll_sensor(defs: dg.Definitions, *, minimum_interval_seconds: int = 30) -> dg.Definitions:
@@ -111,10 +126,12 @@ def _poll_sensor(
             for name, inference in inferences.items()
             if inference.keys.provider not in down
         }
-        requests = list(_run_requests(context, reached, deployments))[:RUNS_PER_TICK]
+        plans = list(_plans(context, reached, deployments))
+        requests = [request for plan in plans for request in plan.run_requests()]
         if requests:
-            return dg.SensorResult(run_requests=requests)
+            return dg.SensorResult(run_requests=requests[:RUNS_PER_TICK])
         said = [f"{name}: {error}" for name, error in troubles.items()]
+        said += [words for plan in plans for words in plan.in_words()]
         return dg.SkipReason("; ".join([*said, *_open_batches(deployments)]) or "no open batches")
 
     return batch_poll
@@ -146,26 +163,26 @@ def _look(
             context.log.warning(f"{name}: batch {unknown}, a status nobody here knows")
 
 
-def _run_requests(
+def _plans(
     context: dg.SensorEvaluationContext,
     inferences: Mapping[str, SensedInference],
     deployments: Mapping[str, Deployment],
-) -> Iterator[dg.RunRequest]:
+) -> Iterator[Plan]:
     ledger = next(iter(deployments.values())).ledger
-    standings = _standings(ledger, deployments)
+    standings = standings_of(ledger, [each.provider for each in deployments.values()])
     runs = UnfinishedRuns(context)
     for dead in _dead_holders(ledger, inferences):
         runs.fail(dead, "its process is gone: the lease on its partitions was not renewed")
     for name, inference in inferences.items():
         standing, keys = standings[name], inference.keys
-        if not (standing.finished or standing.sendable):
+        if not (standing.finished or standing.sendable or standing.stopped):
             continue
         order = inference.partitions.get_partition_keys(dynamic_partitions_store=context.instance)
         ready = standing.finished | (standing.sendable - runs.submitting(keys, order))
         ready -= runs.collecting(keys, order)
-        ready -= partitions_at_rest(context.instance, keys, order, ledger.clock())
-        for partition_keys in _stretches(order, ready, passable=standing.unresolved):
-            yield _run_request(keys, partition_keys)
+        resting = ready & partitions_at_rest(context.instance, keys, order, ledger.clock())
+        groups = _groups(order, ready - resting, passable=standing.unresolved)
+        yield Plan(keys=keys, groups=list(groups), resting=resting, stopped=standing.stopped)
 
 
 def _dead_holders(ledger: Ledger, inferences: Iterable[str]) -> set[str]:
@@ -179,66 +196,7 @@ def _dead_holders(ledger: Ledger, inferences: Iterable[str]) -> set[str]:
     }
 
 
-def _standings(ledger: Ledger, deployments: Mapping[str, Deployment]) -> defaultdict[str, Standing]:
-    """How the partitions of each inference stand, those of other code locations too."""
-    rooms = _rooms(deployments)
-    standings: defaultdict[str, Standing] = defaultdict(Standing)
-    waves: defaultdict[int, list[Batch]] = defaultdict(list)
-    for batch in ledger.batches_of_unresolved():
-        waves[batch.request_set.id].append(batch)
-    for wave in waves.values():
-        partition_key = wave[0].request_set.partition_key
-        standing = standings[wave[0].request_set.inference]
-        standing.unresolved.add(partition_key)
-        progress = progress_of(wave)
-        if progress.has_ended_batches or progress.is_collected:
-            standing.finished.add(partition_key)
-        elif _may_send(wave, rooms, ledger.clock()):
-            standing.sendable.add(partition_key)
-    # What an earlier request set bought is collected too.
-    for batch in ledger.batches(states={BatchState.ENDED}):
-        standings[batch.request_set.inference].finished.add(batch.request_set.partition_key)
-    return standings
-
-
-@dataclass
-class _Room:
-    """What is left of an account's budget while a tick hands it out."""
-
-    budget: Budget
-    held: Reservation
-
-    def take(self, asked: Reservation) -> bool:
-        """Count it in, where it fits."""
-        if not self.budget.has_room(self.held, asked):
-            return False
-        self.held += asked
-        return True
-
-
-def _rooms(deployments: Mapping[str, Deployment]) -> dict[Account, _Room]:
-    return {
-        deployment.provider.account: _Room(
-            deployment.provider.budget, deployment.ledger.held(deployment.provider.account)
-        )
-        for deployment in deployments.values()
-    }
-
-
-def _may_send(wave: Sequence[Batch], rooms: Mapping[Account, _Room], now: datetime) -> bool:
-    """Whether a run could send any of the wave; takes the room of all that it could."""
-    sent = False
-    for batch in wave:
-        in_time = batch.not_before is None or batch.not_before <= now
-        if batch.state is BatchState.PLANNED and in_time:
-            room = rooms.get(batch.account)
-            if room is None or not room.take(batch.reservation):
-                break
-            sent = True
-    return sent
-
-
-def _stretches(
+def _groups(
     order: Sequence[str], ready: Collection[str], *, passable: AbstractSet[str]
 ) -> Iterator[list[str]]:
     """The ready partitions in groups, one for each run.
@@ -247,18 +205,18 @@ def _stretches(
     for each, and paints it red where the run fails. So a run ranges over no more than a backfill's
     would, and passes over such partitions only as are on their way themselves.
     """
-    stretch: list[str] = []
+    group: list[str] = []
     begin = 0
     for position, partition_key in enumerate(order):
         too_wide = position - begin >= COLLECT_PARTITIONS_PER_RUN
-        if stretch and (too_wide or partition_key not in passable):
-            yield stretch
-            stretch = []
+        if group and (too_wide or partition_key not in passable):
+            yield group
+            group = []
         if partition_key in ready:
-            begin = begin if stretch else position
-            stretch.append(partition_key)
-    if stretch:
-        yield stretch
+            begin = begin if group else position
+            group.append(partition_key)
+    if group:
+        yield group
 
 
 def _run_request(keys: InferenceKeys, partition_keys: Sequence[str]) -> dg.RunRequest:

@@ -7,8 +7,9 @@ the calls, `openai_errors` translates what they raise, `openai_replies` what the
 Source of the API's limits, unless a line says otherwise: the types of openai-python 3.54.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -142,6 +143,12 @@ class OpenAIProvider(Provider):
     def cancel(self, batch_id: str) -> ProviderBatch:
         return self._client.cancel(batch_id)
 
+    def close(self) -> None:
+        """Give the connections back; the next call opens new ones."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+
     @cached_property
     def _client(self) -> "OpenAIClient":
         from batch_assets.resources.openai_client import OpenAIClient
@@ -259,6 +266,14 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
             "leaves it at the provider's 30 days."
         ),
     )
+
+    @contextmanager
+    def yield_for_execution(
+        self, context: dg.InitResourceContext
+    ) -> Generator[OpenAIProvider, None, None]:
+        """Every run and every tick has a client of its own, and gives its connections back."""
+        with closing(self.create_resource(context)) as provider:
+            yield provider
 
     def create_resource(self, context: dg.InitResourceContext) -> OpenAIProvider:
         return OpenAIProvider(

@@ -64,6 +64,10 @@ class OpenAIClient:
         self._sdk = self._pinned(sdk)
         self._sdk_without_retries = self._pinned(sdk.with_options(max_retries=0))
 
+    def close(self) -> None:
+        """Close the connections; both faces of the SDK share them."""
+        self._sdk.close()
+
     def upload(self, shard: Path, *, key: str, expires_after_seconds: int | None) -> str:
         """The id that the shard's file gets. Raises ArtifactError where it cannot be read here.
 

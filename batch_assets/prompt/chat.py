@@ -66,6 +66,7 @@ RESERVED_SETTINGS: Mapping[str, str] = {
 }
 
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -102,8 +103,9 @@ class ChatRequests:
         for role, source in (("system", prompt.system), ("user", prompt.user)):
             if source is not None:
                 self._add_message(role, Renderer(source, role))
-        rest = {"response_format": _response_format(output), **settings}
-        self._constants[-1] += b"]," + _encode(rest)[1:]
+        # The order of a schema's fields is the order of the answer's; that of settings is nobody's.
+        given = b"," + _encode_sorted(settings)[1:] if settings else b"}"
+        self._constants[-1] += b'],"response_format":' + _encode(_response_format(output)) + given
         self.fields = tuple(sorted({name for each in self._renderers for name in each.fields}))
         self.constant_bytes = sum(len(part) for part in self._constants)
         shape = [ENDPOINT, *map(bytes.decode, self._constants), prompt.system, prompt.user]

@@ -7,7 +7,7 @@ from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused, StaleMove
 from batch_assets.domain.outcome import ACCOUNT_CODES
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.submit import layout_of
+from batch_assets.stages.submit import is_current, layout_of
 
 #: Codes of a batch that failed as a whole for the account's sake (OpenAI: "Enqueued token limit
 #: reached", or no credit): nothing of it ran, and its shard is as good as before.
@@ -30,7 +30,7 @@ def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
     failures: list[ProviderUnavailable | RequestRefused] = []
     for batch in ended:
         try:
-            if batch.error_code in NO_ROOM_CODES:
+            if batch.error_code in NO_ROOM_CODES and is_current(deployment, batch.request_set):
                 _offer_again(deployment, batch)
             else:
                 _collect_batch(deployment, batch)

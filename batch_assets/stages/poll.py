@@ -1,11 +1,13 @@
 """poll: ask the provider how its batches are, by few calls, and move those that ended."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.errors import StaleMove
+from batch_assets.domain.errors import RequestRefused, StaleMove
 from batch_assets.domain.provider import Phase, ProviderBatch
+from batch_assets.ledger import Ledger
 from batch_assets.stages.recipe import Deployment
 
 #: The sensor looks much more often than this; a waiting run steps in after it.
@@ -42,8 +44,9 @@ def poll(deployment: Deployment) -> PollReport:
     since = min(batch.reserved_at or batch.created_at for batch in batches.values())
     ended = 0
     unknown: list[str] = []
-    for found in provider.poll(batches.keys(), since=since):
-        batch = batches[found.id]
+    unseen = dict(batches)
+    for found in _noting_refusals(ledger, unseen, provider.poll(batches.keys(), since=since)):
+        batch = unseen.pop(found.id)
         match found.phase:
             case Phase.ENDED if _is_settling(batch, found, ledger.clock()):
                 ledger.observe(batch, found, reason="it is completed; its files are not there yet")
@@ -57,6 +60,18 @@ def poll(deployment: Deployment) -> PollReport:
                     batch, found, reason=f"the provider says {found.status!r}, which is not known"
                 )
     return PollReport(open=len(batches) - ended, ended=ended, unknown=tuple(unknown))
+
+
+def _noting_refusals(
+    ledger: Ledger, unseen: Mapping[str, Batch], found: Iterator[ProviderBatch]
+) -> Iterator[ProviderBatch]:
+    """What the provider says; where it refuses to, the batches it said nothing of carry why."""
+    try:
+        yield from found
+    except RequestRefused as error:
+        for batch in unseen.values():
+            ledger.note(batch, error.message)
+        raise
 
 
 def poll_if_overdue(deployment: Deployment, patience: timedelta = OVERDUE) -> PollReport | None:

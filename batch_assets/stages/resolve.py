@@ -24,7 +24,7 @@ from batch_assets.stages.items import ItemIndex, verdict_rows
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import ResultsSink, Summary, results_schema
 from batch_assets.stages.shards import create_shards
-from batch_assets.stages.submit import layout_of, plan, shards_of_wave
+from batch_assets.stages.submit import is_current, layout_of, plan, shards_of_wave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
             sink = ResultsSink(manifest, recipe.output, parquet)
             folding.write(sink)
             asks_again = folding.retryable and recipe.retries.allows_after(request_set.wave)
-            is_current = _is_current(deployment, request_set)
-            if asks_again or not is_current:
+            in_charge = is_current(deployment, request_set)
+            if asks_again or not in_charge:
                 raise _NoResults
     except _NoResults:
-        if is_current:
+        if in_charge:
             _plan_wave(deployment, layout, manifest, request_set, folding.retryable)
         return None
     deployment.ledger.request_sets.resolve(request_set)
@@ -73,13 +73,6 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         results=parquet.written,
         lines=folding.folder.counts,
     )
-
-
-def _is_current(deployment: Deployment, request_set: RequestSet) -> bool:
-    current = deployment.ledger.request_sets.current(
-        request_set.inference, request_set.partition_key
-    )
-    return current is not None and current.id == request_set.id
 
 
 def _collected_waves(

@@ -4,13 +4,17 @@ Each offer is: reserve (commit), call, record (commit). Between the two commits 
 doubt there is; `recover` resolves it by asking the provider for the batch's key.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.errors import (
     AccountRefused,
+    ArtifactError,
     CapacityRefused,
     DeclarationError,
     ReplyLost,
@@ -20,7 +24,7 @@ from batch_assets.domain.errors import (
 )
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.files.manifest import Manifest, read_shards
+from batch_assets.files.manifest import Manifest, read_manifest, read_shards
 from batch_assets.stages.lease import LEASE, kept
 from batch_assets.stages.recipe import Deployment
 
@@ -89,8 +93,22 @@ def live_batches(deployment: Deployment, request_set: RequestSet) -> Sequence[Ba
 
 
 def plan_wave(deployment: Deployment, request_set: RequestSet, manifest: Manifest) -> None:
-    """A planned batch for each shard of the wave on its way that has none."""
+    """A planned batch for each shard of the wave on its way that has none.
+
+    Raises ArtifactError where the shards are not those that batches were sent from.
+    """
     shards = shards_of_wave(deployment.files, manifest, request_set.wave)
+    asked = {shard.number: (shard.requests, shard.tokens) for shard in shards}
+    for batch in live_batches(deployment, request_set):
+        held = (batch.reservation.requests, batch.reservation.tokens)
+        if batch.wave != request_set.wave or asked.get(batch.shard) == held:
+            continue
+        if batch.state is not BatchState.PLANNED:
+            raise ArtifactError(
+                f"partition {request_set.partition_key} was cut into other shards when batch "
+                f"{batch.provider_id} was sent: restore the files of its request set"
+            )
+        deployment.ledger.drop(batch, owner=deployment.owner, reason="its shard was cut anew")
     plan(deployment, request_set, shards, wave=request_set.wave, endpoint=manifest.endpoint)
 
 
@@ -144,12 +162,14 @@ def dispatch(
 
 
 def _too_large(deployment: Deployment, batch: Batch) -> DeclarationError:
-    asked, budget = batch.reservation, deployment.provider.budget
+    asked, request_set = batch.reservation, batch.request_set
+    manifest = deployment.files.url(layout_of(request_set).manifest)
     reason = (
-        f"shard {batch.shard} of partition {batch.request_set.partition_key} asks for "
+        f"shard {batch.shard} of partition {request_set.partition_key} asks for "
         f"{asked.requests:,} requests and {asked.tokens:,} tokens (estimated), more than the "
-        f"account may ever have queued ({budget}): raise the resource's limit, or cut smaller "
-        "shards with its max_tokens_per_batch"
+        f"account may ever have queued: raise the resource's max_enqueued_tokens; or, where "
+        "nothing of the partition was sent yet, set its max_tokens_per_batch, delete "
+        f"{manifest} and materialize the partition again"
     )
     deployment.ledger.note(batch, reason)
     return DeclarationError(reason)
@@ -158,12 +178,8 @@ def _too_large(deployment: Deployment, batch: Batch) -> DeclarationError:
 def _offer(deployment: Deployment, batch: Batch) -> bool:
     """Call the provider for a reserved batch. False where nobody knows whether it exists."""
     ledger, owner = deployment.ledger, deployment.owner
-    layout = layout_of(batch.request_set)
     try:
-        with (
-            kept(ledger, batch, owner=owner),
-            deployment.files.on_disk(layout.shard(batch.wave, batch.shard)) as shard,
-        ):
+        with kept(ledger, batch, owner=owner), _shard_on_disk(deployment.files, batch) as shard:
             created = deployment.provider.submit(shard, endpoint=batch.endpoint, key=batch.key)
     except ReplyLost as error:
         ledger.note(batch, f"{error.message} It is looked up at the provider after {LEASE}.")
@@ -176,8 +192,32 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
     except TerminalError as error:
         ledger.give_up(batch, owner=owner, reason=error.message)
         raise
-    ledger.record(batch, created, owner=owner)
+    try:
+        ledger.record(batch, created, owner=owner)
+    except StaleMove as error:
+        # The call outlasted the lease. Most often another process found the batch and adopted it.
+        if ledger.batch(batch.id).provider_id != created.id:
+            raise StaleMove(
+                f"{error.message}. The provider has {created.id} for it: cancel that one there, "
+                "unless the ledger comes to show it"
+            ) from error
     return True
+
+
+@contextmanager
+def _shard_on_disk(files: Files, batch: Batch) -> Iterator[Path]:
+    """The batch's shard as a local file. Raises ArtifactError unless it is what was written."""
+    manifest = read_manifest(files, layout_of(batch.request_set).manifest)
+    shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
+    with files.on_disk(shard.path) as path:
+        with path.open("rb") as stored:
+            found = hashlib.file_digest(stored, "sha256").hexdigest()
+        if found != shard.sha256:
+            raise ArtifactError(
+                f"{files.url(shard.path)} is not what was written: its checksum is {found}, the "
+                f"manifest says {shard.sha256}: delete it and materialize the requests again"
+            )
+        yield path
 
 
 def recover(deployment: Deployment) -> int:
@@ -223,3 +263,11 @@ def layout_of(request_set: RequestSet) -> RequestSetLayout:
         partition_key=request_set.partition_key,
         digest=request_set.digest,
     )
+
+
+def is_current(deployment: Deployment, request_set: RequestSet) -> bool:
+    """Whether the partition's results are still to come from this request set."""
+    current = deployment.ledger.request_sets.current(
+        request_set.inference, request_set.partition_key
+    )
+    return current is not None and current.id == request_set.id

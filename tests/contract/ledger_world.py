@@ -1,11 +1,12 @@
 """What the ledger's tests do to a ledger."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from factories import NOON, a_provider_batch, a_shard
 
-from batch_assets.domain.batch import Account, Batch, RequestSet
+from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.provider import Phase
 from batch_assets.ledger import Ledger
@@ -83,3 +84,38 @@ def abandoned(ledger: Ledger) -> Batch:
     batch = planned(ledger)[0]
     ledger.drop(batch, owner="run-1", reason="not needed")
     return ledger.batch(batch.id)
+
+
+S = BatchState
+
+Move = Callable[[Ledger, Batch], object]
+
+#: How a batch gets into each state.
+IN_STATE: dict[BatchState, Callable[[Ledger], Batch]] = {
+    S.PLANNED: lambda ledger: planned(ledger)[0],
+    S.RESERVED: reserved,
+    S.SUBMITTED: submitted,
+    S.ENDED: ended,
+    S.COLLECTED: collected,
+    S.ABANDONED: abandoned,
+}
+
+#: Each move as the ledger does it: the target, the reason it leaves, and the call.
+CALLS: dict[str, tuple[BatchState, str | None, Move]] = {
+    "reserve": (
+        S.RESERVED,
+        None,
+        lambda lg, b: lg.reserve(b, owner="run-1", lease=LEASE, budget=UNLIMITED),
+    ),
+    "record": (S.SUBMITTED, None, lambda lg, b: lg.record(b, a_provider_batch(), owner="run-1")),
+    "release": (S.PLANNED, "full", lambda lg, b: lg.release(b, owner="run-1", reason="full")),
+    "give up": (S.ABANDONED, "no", lambda lg, b: lg.give_up(b, owner="run-1", reason="no")),
+    "drop": (S.ABANDONED, "old", lambda lg, b: lg.drop(b, owner="run-1", reason="old")),
+    "end": (S.ENDED, None, lambda lg, b: lg.end(b, a_provider_batch(), owner="run-1")),
+    "collect": (S.COLLECTED, None, lambda lg, b: lg.collect(b, owner="run-1")),
+    "reject": (
+        S.ABANDONED,
+        "full",
+        lambda lg, b: lg.reject(b, owner="run-1", reason="full", not_before=lg.clock()),
+    ),
+}

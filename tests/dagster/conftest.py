@@ -228,17 +228,6 @@ class World:
         return int(self.sandbox.state.executions()["batches_created"])
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: starts a process of Dagster's own.")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Until the OpenAI resource closes its client when a run or a tick ends."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     clock, script = ManualClock(time.time()), Script()

@@ -369,8 +369,24 @@ def test_a_failed_run_is_not_repeated_at_once(world):
 
     result = world.launch(request)
 
+    tick = world.tick()
     assert not result.success
-    assert world.tick().run_requests == []
+    assert tick.run_requests == []
+    assert tick.skip_message == "words: 1 partitions rest after a failed run"
+
+
+def test_a_partition_whose_batch_was_refused_is_said_to_wait_for_a_person(world):
+    world.declare(world.inference(world.corpus(a=2)))
+    world.script.refuse("batches.create", 400)
+    world.run("requests", "batches", partition="a")
+
+    tick = world.tick()
+
+    assert tick.run_requests == []
+    assert tick.skip_message == (
+        "words: 1 partitions have batches that the provider refused; "
+        "materialize their batches again once that is put right"
+    )
 
 
 def test_partitions_of_failed_runs_rest_longer_after_each_failure_and_come_back(world):

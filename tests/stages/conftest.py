@@ -11,16 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from factories import a_corpus, a_recipe
-from stage_world import SETTINGS, Border, Script, World, a_ledger, a_provider, hang_up
+from stage_world import LIMITS, SETTINGS, Border, Script, World, a_ledger, a_provider, hang_up
 
 from batch_assets.domain.provider import Provider
+from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
+from batch_assets.files.manifest import Manifest
 from batch_assets.ledger import Ledger
 from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import ManualClock, RunningSandbox, running_sandbox
+from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment
 
 ProviderAt = Callable[..., OpenAIProvider]
+Prepared = Callable[..., Manifest]
 
 
 @pytest.fixture(scope="session")
@@ -110,5 +114,18 @@ def a_world(
             sandbox=sandbox,
             **of_world,
         )
+
+    return make
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, files: Files) -> Prepared:
+    """Prepares a corpus of these rows; keywords are a_recipe's, `limits` and `into`."""
+
+    def make(
+        rows: pa.Table | int = 3, *, limits: Limits = LIMITS, into: Files = files, **over: Any
+    ) -> Manifest:
+        recipe = a_recipe(a_corpus(tmp_path / "corpus", rows), **over)
+        return prepare(recipe, "p", files=into, limits=limits)
 
     return make

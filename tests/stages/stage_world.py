@@ -91,6 +91,8 @@ class Border:
         self._upstream = urlsplit(base_url).netloc
         self._changes: list[tuple[re.Pattern[str], list[Change]]] = []
         self.calls: list[str] = []
+        #: What happens to the body of a call, which keeps its length.
+        self.edit_call: Callable[[bytes], bytes] = bytes
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()
@@ -108,7 +110,7 @@ class Border:
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> bytes:
         connection = http.client.HTTPConnection(self._upstream)
         try:
-            connection.request(method, path, body, dict(headers))
+            connection.request(method, path, self.edit_call(body), dict(headers))
             upstream = connection.getresponse()
             reply = Reply(status=upstream.status, body=upstream.read())
         finally:

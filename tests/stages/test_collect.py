@@ -101,10 +101,9 @@ def test_a_batch_of_errors_alone_is_collected(world, script):
     assert len(ids(stored["errors.jsonl"])) == 10
 
 
-def test_a_failed_batch_has_nothing_to_bring_in(a_world):
-    world = a_world(3)
-    manifest = world.prepare()
-    world.files.write(manifest.shards[0].path, b"no JSON\n")
+def test_a_failed_batch_has_nothing_to_bring_in(a_world, border, provider_at):
+    border.edit_call = lambda body: body.replace(b'"POST"', b'"POTS"')
+    world = a_world(3, via=provider_at(border.base_url))
     world.submit()
     world.poll(after=100)
 
@@ -112,6 +111,18 @@ def test_a_failed_batch_has_nothing_to_bring_in(a_world):
 
     assert (world.batch.state, world.batch.provider_status) == (BatchState.COLLECTED, "failed")
     assert raw_files(world) == {}
+
+
+def test_the_items_of_a_failed_batch_say_why(a_world, border, provider_at):
+    """Nothing of it ran, and a further try would end as this one did."""
+    border.edit_call = lambda body: body.replace(b'"POST"', b'"POTS"', 1)
+    world = a_world(3, via=provider_at(border.base_url))
+
+    world.carry()
+
+    assert world.column("outcome") == ["errored"] * 3
+    assert set(world.column("error_message")) == {world.batch.reason}
+    assert "line 1" in world.batch.reason
 
 
 def test_a_batch_of_a_replaced_request_set_is_collected(world, tmp_path):

@@ -128,11 +128,9 @@ def test_an_expired_batch_has_ended_with_both_files(a_world, sandbox):
     assert None not in (world.batch.output_file_id, world.batch.error_file_id)
 
 
-def test_a_batch_that_fails_at_validation_says_which_line(a_world, sandbox):
-    world = a_world(3)
-    manifest = world.prepare()
-    shard = world.files.read(manifest.shards[0].path)
-    world.files.write(manifest.shards[0].path, shard.replace(b'"POST"', b'"GET"', 1))
+def test_a_batch_that_fails_at_validation_says_which_line(a_world, border, provider_at):
+    border.edit_call = lambda body: body.replace(b'"POST"', b'"POTS"', 1)
+    world = a_world(3, via=provider_at(border.base_url))
     world.submit()
 
     assert world.poll(after=100) == PollReport(open=0, ended=1)
@@ -264,6 +262,20 @@ def test_a_queue_that_stays_full_is_asked_less_and_less_often(a_world, sandbox):
         world.advance()
 
     assert waits == [120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_a_replaced_request_set_is_not_offered_again(a_world, sandbox, tmp_path):
+    sandbox.state.change_settings({"enqueued_token_limit": 10})
+    world = a_world(3)
+    world.submit()
+    a_corpus(tmp_path / "corpus", 2)
+    sandbox.state.change_settings({"enqueued_token_limit": None})
+    world.submit()
+
+    world.finish()
+
+    assert world.states == ["collected", "collected"]
+    assert [batch.provider_status for batch in world.batches] == ["failed", "completed"]
 
 
 def test_a_full_queue_frees_the_budget_of_those_that_have_room(a_world, sandbox, provider_at):
