@@ -108,21 +108,25 @@ def _struct_column(
     columns = {name: _column_of(part, definitions, inside) for name, part in properties.items()}
     fields = pa.struct([pa.field(name, column.type) for name, column in columns.items()])
     converts = {name: column.convert for name, column in columns.items()}
+    own_names = {name: name for name in columns}
 
     def convert(value: Any) -> dict[str, Any]:
-        parts = _properties_of(value)
+        is_dict = isinstance(value, dict)
+        held = value if is_dict else _held_by(value)
+        names = own_names if is_dict else attributes_of(value.__class__)
         return {
-            name: None if (part := parts.get(name)) is None else change(part)
+            name: None if (part := held.get(names[name])) is None else change(part)
             for name, change in converts.items()
         }
 
     return Column(fields, convert)
 
 
-def _properties_of(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, dict):
-        return value
-    return {name: getattr(value, held) for name, held in attributes_of(value.__class__).items()}
+def _held_by(value: Any) -> Mapping[str, Any]:
+    try:
+        return value.__dict__  # type: ignore[no-any-return]
+    except AttributeError:  # a dataclass with slots
+        return {name: getattr(value, name) for name in attributes_of(value.__class__).values()}
 
 
 def _list_column(item: Column) -> Column:
@@ -149,11 +153,11 @@ def _checked(value: Any, *kinds: type) -> Any:
     raise TypeError(f"a validator made {type(value).__name__} of it, its column holds {wanted}")
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> Any:
     if value.__class__ is str:
-        return str(value)
+        return value
     # Durations, times and ids as their JSON has them.
-    return str(_checked(to_jsonable_python(value), str))
+    return _checked(to_jsonable_python(value), str)
 
 
 def _float(value: Any) -> float:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic.errors import PydanticUserError
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.columns import Convert, attributes_of, columns_of
+from batch_assets.prompt.columns import attributes_of, columns_of
 from batch_assets.prompt.strict_schema import strict_schema
 
 #: What a validator of the user's may raise where Pydantic does not expect it: one answer is bad.
@@ -76,16 +76,15 @@ class OutputType:
             raise InvalidAnswer(
                 f"a validator of {self.model.__name__} raised {type(error).__name__}"
             ) from error
-        return {name: self._value(name, answer[held], c) for name, held, c in self._columns}
-
-    @staticmethod
-    def _value(name: str, value: Any, convert: Convert) -> Any:
-        if value is None:
-            return None
+        values: dict[str, Any] = {}
+        name = ""
         try:
-            return convert(value)
+            for name, held, convert in self._columns:
+                value = answer[held]
+                values[name] = None if value is None else convert(value)
         except (OverflowError, TypeError, ValueError) as error:
             raise InvalidAnswer(f"{name}: {error}") from error
+        return values
 
 
 class InvalidAnswer(ValueError):

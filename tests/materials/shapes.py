@@ -57,7 +57,7 @@ class Keyed(TypedDict):
     a: int
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Kept:
     color: Color
 

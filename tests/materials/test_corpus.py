@@ -53,7 +53,9 @@ def bucket() -> Iterator[str]:
 
 
 def put(url: str, key: str) -> None:
-    with fsspec.open(f"{url}/{key}.parquet", "wb") as sink:
+    """Another process puts a file there."""
+    elsewhere = Remembering(skip_instance_cache=True)
+    with elsewhere.open(f"{url}/{key}.parquet", "wb") as sink:
         pq.write_table(a_table(3), sink)
 
 

@@ -92,6 +92,29 @@ def test_two_threads_send_each_shard_once(a_world, tmp_path, clock):
     assert world.states == ["submitted"] * 12
 
 
+def test_two_threads_may_replace_a_request_set_at_once(a_world, tmp_path, clock, provider_at):
+    provider = provider_at(a_world().sandbox.base_url, budget=Budget(batches=1))
+    world = a_world(20, limits=Limits(requests=1, bytes=10**6), via=provider)
+    world.submit()
+    a_corpus(tmp_path / "corpus", 2)
+    manifest = world.prepare()
+    start = Barrier(2)
+
+    def in_a_thread(owner: str) -> int:
+        ledger = a_ledger(tmp_path, clock)
+        deployment = replace(world.deployment, ledger=ledger, owner=owner)
+        start.wait()
+        sent = submit(deployment, manifest).sent
+        ledger.close()
+        return sent
+
+    with ThreadPoolExecutor(2) as pool:
+        sent = list(pool.map(in_a_thread, ["run-1", "run-2"]))
+
+    assert sent == [0, 0]
+    assert world.states == ["submitted", *["abandoned"] * 19, "planned", "planned"]
+
+
 # Budget
 
 
