@@ -281,7 +281,11 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
             limits=Limits(
                 requests=self.max_requests_per_batch,
                 bytes=self.max_bytes_per_batch,
-                tokens=self.max_tokens_per_batch,
+                # A shard that the queue could never take would wait for ever.
+                tokens=min(
+                    filter(None, (self.max_tokens_per_batch, self.max_enqueued_tokens)),
+                    default=None,
+                ),
             ),
             budget=Budget(tokens=self.max_enqueued_tokens, batches=self.max_open_batches),
             timeout_seconds=self.timeout_seconds,

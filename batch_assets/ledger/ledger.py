@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -82,7 +83,7 @@ class Ledger:
             connection.execute(
                 sets.update()
                 .where(sets.c.id == request_set.id, sets.c.wave < wave)
-                .values(wave=wave)
+                .values(wave=wave, resolved_at=None)
             )
             offered = connection.execute(
                 sa.select(batches.c.shard, batches.c.state, batches.c.attempt).where(
@@ -199,19 +200,23 @@ class Ledger:
         return self.batch(batch.id)
 
     def renew(self, batch: Batch, *, owner: str, lease: timedelta) -> bool:
-        """Keep a reserved batch in the owner's hands. False where it is no longer the owner's."""
+        """Keep a reserved batch in the owner's hands. False where it could not be kept.
+
+        A database that is away for a moment is no error: the next renewal comes before the end.
+        """
         table = schema.batch
-        with self._writing.begin() as connection:
-            renewed = connection.execute(
-                table.update()
-                .where(
-                    table.c.id == batch.id,
-                    table.c.state == BatchState.RESERVED,
-                    table.c.lease_owner == owner,
-                )
-                .values(lease_until=self.clock() + lease)
+        renewal = (
+            table.update()
+            .where(
+                table.c.id == batch.id,
+                table.c.state == BatchState.RESERVED,
+                table.c.lease_owner == owner,
             )
-        return renewed.rowcount == 1
+            .values(lease_until=self.clock() + lease)
+        )
+        with suppress(sa.exc.OperationalError), self._writing.begin() as connection:
+            return connection.execute(renewal).rowcount == 1
+        return False
 
     def take_over(self, batch: Batch, *, owner: str, lease: timedelta) -> bool:
         """Make a doubtful batch the owner's to decide on. False where another took it first."""

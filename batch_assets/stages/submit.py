@@ -6,7 +6,7 @@ doubt there is; `recover` resolves it by asking the provider for the batch's key
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -80,9 +80,12 @@ def _drop_superseded(deployment: Deployment, request_set: RequestSet) -> None:
     partition = (request_set.inference, request_set.partition_key)
     for batch in ledger.batches(partition=partition, states={BatchState.PLANNED}):
         if batch.request_set.id != request_set.id:
-            ledger.drop(
-                batch, owner=deployment.owner, reason="the partition has a newer request set"
-            )
+            _drop(deployment, batch, "the partition has a newer request set")
+
+
+def _drop(deployment: Deployment, batch: Batch, reason: str) -> None:
+    with suppress(StaleMove):  # another process dropped it, or is sending it
+        deployment.ledger.drop(batch, owner=deployment.owner, reason=reason)
 
 
 def live_batches(deployment: Deployment, request_set: RequestSet) -> Sequence[Batch]:
@@ -108,7 +111,7 @@ def plan_wave(deployment: Deployment, request_set: RequestSet, manifest: Manifes
                 f"partition {request_set.partition_key} was cut into other shards when batch "
                 f"{batch.provider_id} was sent: restore the files of its request set"
             )
-        deployment.ledger.drop(batch, owner=deployment.owner, reason="its shard was cut anew")
+        _drop(deployment, batch, "its shard was cut anew")
     plan(deployment, request_set, shards, wave=request_set.wave, endpoint=manifest.endpoint)
 
 

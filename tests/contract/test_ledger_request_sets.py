@@ -98,6 +98,16 @@ def test_a_resolved_partition_waits_for_nothing(ledger):
     assert not ledger.batches_of_unresolved()
 
 
+def test_a_further_wave_of_a_resolved_request_set_waits_for_results_again(ledger):
+    """As when more waves are allowed after the results were written."""
+    resolved = planned(ledger)[0].request_set
+    ledger.request_sets.resolve(resolved)
+
+    [batch] = planned(ledger, wave=1)
+
+    assert ledger.batches_of_unresolved() == [batch]
+
+
 def test_a_dropped_batch_of_an_older_request_set_gives_way_to_none_of_the_new(ledger):
     old = planned(ledger, digest="old")[0]
     new = planned(ledger, digest="new")[0]

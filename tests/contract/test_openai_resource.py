@@ -80,6 +80,13 @@ def test_limits_and_budget_can_be_declared(provider_at):
     assert provider.budget == Budget(tokens=90_000, batches=3)
 
 
+def test_a_shard_is_never_larger_than_the_queue(provider_at):
+    """A batch of more tokens than the account may queue would wait for ever."""
+    provider = provider_at(URL, max_tokens_per_batch=500_000, max_enqueued_tokens=90_000)
+
+    assert provider.limits.tokens == 90_000
+
+
 @pytest.mark.parametrize(
     ("fields", "account"),
     [

@@ -9,11 +9,12 @@ from batch_assets.domain.shard import Limits, ShardFill
 
 limits = st.builds(
     Limits,
-    requests=st.integers(1, 5),
-    bytes=st.integers(1, 60),
-    tokens=st.none() | st.integers(1, 30),
+    requests=st.integers(1, 4),
+    bytes=st.integers(1, 9),
+    tokens=st.none() | st.integers(1, 7),
 )
-requests = st.lists(st.tuples(st.integers(1, 70), st.integers(0, 35)), max_size=40)
+#: Bytes and tokens, small enough that limits are met exactly and often.
+requests = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 4)), max_size=40)
 
 
 def cut(limits: Limits, requests: list[tuple[int, int]]) -> tuple[list[list[int]], list[int]]:

@@ -257,6 +257,13 @@ def test_a_column_may_have_any_name(tmp_path, name):
     assert rows(found, "p", name, "b").to_pylist() == [{name: "value", "b": ["list"]}]
 
 
+def test_a_column_is_not_taken_for_a_part_of_another(tmp_path):
+    """To Parquet `a.b` is also the `b` of a struct `a`."""
+    found = a_corpus(tmp_path, pa.table({"a": [{"b": 1, "c": 2}], "a.b": [3]}))
+
+    assert rows(found, "p", "a.b").to_pylist() == [{"a.b": 3}]
+
+
 def test_a_column_that_is_gone_is_named_beside_those_that_are_there(folder):
     with pytest.raises(CorpusError, match="has a column 'gloss'; its columns are id, word"):
         rows(corpus(folder), "a", "gloss")

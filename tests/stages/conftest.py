@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from factories import a_corpus, a_recipe
-from stage_world import LIMITS, SETTINGS, Border, Script, World, a_ledger, a_provider, hang_up
+from stage_world import LIMITS, SETTINGS, Border, Script, World, a_ledger, a_provider
 
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.shard import Limits
@@ -83,7 +83,7 @@ def provider_at() -> Iterator[ProviderAt]:
 
     yield make
     for provider in made:
-        hang_up(provider)
+        provider.close()
 
 
 @pytest.fixture

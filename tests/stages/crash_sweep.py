@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 import uvicorn
 from factories import a_corpus, a_recipe, a_table
-from stage_world import SETTINGS, a_provider, hang_up
+from stage_world import SETTINGS, a_provider
 
 from batch_assets.domain.provider import Provider, ProviderBatch
 from batch_assets.domain.shard import Limits
@@ -335,7 +335,7 @@ def warm_up(folder: Path, sandbox: Sandbox) -> None:
     way.submit()
     way.finish()
     way.deployment.ledger.close()
-    hang_up(provider)
+    provider.close()
     sandbox.ask("reset", "POST")
 
 

@@ -270,7 +270,7 @@ def a_ledger(folder: Path, clock: ManualClock) -> Ledger:
 
 
 def a_provider(base_url: str, **over: Any) -> OpenAIProvider:
-    """OpenAI's adapter without the SDK's second tries, which would sleep; `hang_up` ends it."""
+    """OpenAI's adapter without the SDK's second tries, which would sleep; close it."""
     fields: dict[str, Any] = {
         "api_key": "sk-test-0123456789",
         "limits": LIMITS,
@@ -280,9 +280,3 @@ def a_provider(base_url: str, **over: Any) -> OpenAIProvider:
         "account": "openai",
     }
     return OpenAIProvider(base_url=base_url, **(fields | over))
-
-
-def hang_up(provider: OpenAIProvider) -> None:
-    """Close the connections that the provider keeps open."""
-    if "_client" in provider.__dict__:
-        provider._client._sdk.close()

@@ -177,6 +177,7 @@ def test_a_batch_the_provider_forgot_hides_no_other(a_world, border, provider_at
         world.poll()
 
     assert world.states == ["ended", "ended", "submitted"]
+    assert forgotten in world.batches[-1].reason
 
 
 def test_a_provider_that_is_down_changes_nothing(a_world, script):
