@@ -117,7 +117,11 @@ def _names(filesystem: Any, path: str) -> Iterator[str]:
     else:
         found = filesystem.glob(path, detail=True).values() if _MAGIC & set(path) else []
     for file in found:
-        if file["type"] == "file" and not file["name"].rsplit("/", 1)[-1].startswith("."):
+        # What a link leads to, `type` does not say.
+        is_folder = file["type"] == "directory" or (
+            file["type"] != "file" and filesystem.isdir(file["name"])
+        )
+        if not is_folder and not file["name"].rsplit("/", 1)[-1].startswith("."):
             yield file["name"]
 
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,19 @@ def _make_private_file(path: Path) -> None:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Transactions are begun by _begin_sqlite, not by the driver's guess.
     connection.isolation_level = None
-    cursor = connection.cursor()
     try:
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        _use_wal(cursor)
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            _use_wal(cursor)
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
+        connection.close()
         raise LedgerError(
             f"the ledger's file cannot be read ({error}): restore it, or name another file"
         ) from error
-    finally:
-        cursor.close()
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:

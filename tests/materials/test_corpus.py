@@ -79,6 +79,24 @@ def test_what_is_no_visible_parquet_file_is_no_partition(folder):
     assert corpus(folder).partition_keys() == ["a", "b"]
 
 
+def test_a_link_to_a_file_is_a_partition_and_a_link_to_a_folder_is_none(folder):
+    """Stores of versioned data lay their files out as links."""
+    (folder / "c.parquet").symlink_to(folder / "a.parquet")
+    (folder / "d.parquet").symlink_to(folder.parent)
+
+    assert corpus(folder).partition_keys() == ["a", "b", "c"]
+    assert corpus(folder / "*.parquet").partition_keys() == ["a", "b", "c"]
+    assert rows(corpus(folder), "c").num_rows == 3
+
+
+@pytest.mark.parametrize("look", ["schema", "read"])
+def test_a_link_that_leads_nowhere_is_missed_by_its_name(folder, look):
+    (folder / "c.parquet").symlink_to(folder / "gone")
+
+    with pytest.raises(CorpusError, match=r"c\.parquet is gone: put it back"):
+        corpus(folder).schema("c") if look == "schema" else rows(corpus(folder), "c")
+
+
 @pytest.mark.parametrize(
     ("pattern", "keys"),
     [
