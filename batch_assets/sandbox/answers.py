@@ -35,6 +35,21 @@ def chat_completion(body: dict[str, Any], reply_id: str, created: int) -> dict[s
     }
 
 
+def answered_with(
+    completion: dict[str, Any], content: str | None, finish_reason: str, **message: Any
+) -> dict[str, Any]:
+    """The completion as it would be had the model said something else."""
+    choices = [
+        choice
+        | {
+            "finish_reason": finish_reason,
+            "message": choice["message"] | {"content": content} | message,
+        }
+        for choice in completion["choices"]
+    ]
+    return completion | {"choices": choices}
+
+
 def _content(body: dict[str, Any]) -> str:
     text = _last_user_text(body["messages"])
     wanted = body.get("response_format") or {"type": "text"}

@@ -23,6 +23,7 @@ from batch_assets.sandbox.clock import Clock, SystemClock
 from batch_assets.sandbox.errors import ApiError, error_body
 from batch_assets.sandbox.faults import Faults
 from batch_assets.sandbox.provider import Sandbox
+from batch_assets.sandbox.scripted_faults import ScriptedFaults
 from batch_assets.sandbox.settings import Settings, SettingValues
 
 Call = Callable[[Request], Response | Awaitable[Response]]
@@ -51,6 +52,14 @@ ROUTES: dict[str, tuple[str, str, Call]] = {
     "batches.cancel": ("POST", "/v1/batches/{batch_id}/cancel", batch_routes.cancel_batch),
     "models.list": ("GET", "/v1/models", list_models),
     "sandbox.executions": ("GET", "/sandbox/executions", control_routes.show_executions),
+    "sandbox.custom_ids": (
+        "GET",
+        "/sandbox/executions/custom_ids",
+        control_routes.show_executed_custom_ids,
+    ),
+    "sandbox.faults": ("GET", "/sandbox/faults", control_routes.show_faults),
+    "sandbox.faults.add": ("POST", "/sandbox/faults", control_routes.add_faults),
+    "sandbox.faults.clear": ("DELETE", "/sandbox/faults", control_routes.clear_faults),
     "sandbox.health": ("GET", "/sandbox/health", control_routes.show_health),
     "sandbox.reset": ("POST", "/sandbox/reset", control_routes.reset),
     "sandbox.settings": ("POST", "/sandbox/settings", control_routes.change_settings),
@@ -64,9 +73,12 @@ def create_app(
     faults: Faults | None = None,
     **settings: Unpack[SettingValues],
 ) -> Starlette:
-    """A sandbox whose whole state is under `state_dir`; `settings` are those of `Settings`."""
+    """A sandbox whose whole state is under `state_dir`; `settings` are those of `Settings`.
+
+    Serve it with `uvicorn.Config(app, http=SandboxProtocol)` if faults are to cut connections.
+    """
     checked = msgspec.convert(settings, Settings)
-    sandbox = Sandbox(state_dir, clock or SystemClock(), checked, faults or Faults())
+    sandbox = Sandbox(state_dir, clock or SystemClock(), checked, faults or ScriptedFaults())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -88,18 +100,23 @@ def create_app(
 
 def _consulting_faults(name: str, call: Call) -> Callable[[Request], Awaitable[Response]]:
     is_async = iscoroutinefunction(call)
+    of_the_provider = not name.startswith("sandbox.")
 
-    async def endpoint(request: Request) -> Response:
-        sandbox: Sandbox = request.app.state.sandbox
-        scripted = sandbox.faults.on_route(name)
-        if scripted is not None:
-            return scripted
+    async def work(request: Request) -> Response:
         try:
             # A call without `async` reads the database and files: it gets a thread of its own.
             answer = call(request) if is_async else await run_in_threadpool(call, request)
             return answer if isinstance(answer, Response) else await answer
         except ApiError as refused:
             return JSONResponse(refused.body, status_code=refused.status_code)
+
+    async def endpoint(request: Request) -> Response:
+        sandbox: Sandbox = request.app.state.sandbox
+        scripted = sandbox.faults.on_route(name)
+        if scripted is not None:
+            return scripted
+        fault = sandbox.faults.on_call(name) if of_the_provider else None
+        return await (work(request) if fault is None else fault.answer(lambda: work(request)))
 
     return endpoint
 

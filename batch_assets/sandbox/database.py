@@ -45,6 +45,13 @@ CREATE TABLE IF NOT EXISTS batches (
     error_file_id TEXT
 );
 CREATE INDEX IF NOT EXISTS batches_waiting ON batches (executed, input_file_id);
+CREATE TABLE IF NOT EXISTS batch_faults (
+    batch_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    fault TEXT NOT NULL,                    -- JSON of a type in batch_faults.py
+    looks INTEGER NOT NULL DEFAULT 0,       -- how often the fault was seen, where it counts that
+    PRIMARY KEY (batch_id, position)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS executed_bodies (
     digest BLOB PRIMARY KEY,                -- sha256 of the body, keys sorted
     times INTEGER NOT NULL
@@ -54,7 +61,7 @@ CREATE TABLE IF NOT EXISTS executed_custom_ids (
     times INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-TABLES = ("files", "batches", "executed_bodies", "executed_custom_ids")
+TABLES = ("files", "batches", "batch_faults", "executed_bodies", "executed_custom_ids")
 
 
 class Database:

@@ -4,12 +4,16 @@ from typing import Any
 
 
 def error_body(
-    message: str, *, param: str | None = None, code: str | None = None
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    type: str = "invalid_request_error",
 ) -> dict[str, Any]:
     return {
         "error": {
             "message": message,
-            "type": "invalid_request_error",
+            "type": type,
             "param": param,
             "code": code,
         }
@@ -20,11 +24,17 @@ class ApiError(Exception):
     """A refusal of one HTTP request."""
 
     def __init__(
-        self, status_code: int, message: str, *, param: str | None = None, code: str | None = None
+        self,
+        status_code: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        type: str = "invalid_request_error",
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.body = error_body(message, param=param, code=code)
+        self.body = error_body(message, param=param, code=code, type=type)
 
 
 JSON_TYPE_NAMES = {

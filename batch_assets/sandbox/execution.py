@@ -15,6 +15,7 @@ import msgspec
 from batch_assets.sandbox.endpoints import ENDPOINTS, Endpoint
 from batch_assets.sandbox.executions import body_digest
 from batch_assets.sandbox.faults import Faults
+from batch_assets.sandbox.item_faults import Written, as_answered, encoded
 
 UNEXECUTED = {
     "expired": (
@@ -27,8 +28,6 @@ UNEXECUTED = {
     ),
 }
 
-_encode_line = msgspec.json.Encoder().encode
-
 
 @dataclass(kw_only=True)
 class Outcome:
@@ -36,6 +35,7 @@ class Outcome:
 
     completed: int = 0
     failed: int = 0
+    output_lines: int = 0
     error_lines: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -61,6 +61,7 @@ class Execution:
         self._created = created
         self._faults = faults
         self._output, self._errors = files
+        self._cut_lines: list[bytes] = []
 
     def run(self, input_path: Path, done: int, ended_as: str) -> Outcome:
         """Executes `done` of the requests; the others are reported as `ended_as` says."""
@@ -75,6 +76,8 @@ class Execution:
                     self._execute(request)
                 else:
                     self._leave(request["custom_id"], ended_as)
+        # Only the very last one is a half line without a newline.
+        self._output.write(b"\n".join(self._cut_lines))
         return self.outcome
 
     def _execute(self, request: dict[str, Any]) -> None:
@@ -82,34 +85,44 @@ class Execution:
         digest = self._digest(custom_id)
         scripted = self._faults.on_item(self._batch_id, custom_id)
         if scripted is not None:
-            self.outcome.failed += 1
-            self._write_error(scripted)
+            self._write(Written(errors=(encoded(scripted),), executed=False, completed=False))
             return
         reply = self._endpoint.reply(body, digest[:29], self._created)
         response = {"status_code": reply.status_code, "request_id": digest[32:], "body": reply.body}
         line = self._line(custom_id, response=response, error=None)
         if reply.status_code != 200:
-            self.outcome.failed += 1
-            self._write_error(line)
+            self._write(Written(errors=(encoded(line),), executed=False, completed=False))
             return
-        self._output.write(_encode_line(line) + b"\n")
-        self.outcome.completed += 1
-        self.outcome.input_tokens += reply.input_tokens
-        self.outcome.output_tokens += reply.output_tokens
-        self.outcome.digests.append(body_digest(body))
-        self.outcome.custom_ids.append(custom_id)
+        fault = self._faults.on_request(custom_id, body)
+        written = as_answered(line) if fault is None else fault.written(line)
+        self._write(written)
+        if written.executed:
+            self.outcome.input_tokens += reply.input_tokens
+            self.outcome.output_tokens += reply.output_tokens
+            self.outcome.digests.append(body_digest(body))
+            self.outcome.custom_ids.append(custom_id)
 
     def _leave(self, custom_id: str, ended_as: str) -> None:
         code, message = UNEXECUTED[ended_as]
         error = {"code": code, "message": message}
-        self._write_error(self._line(custom_id, response=None, error=error))
+        line = encoded(self._line(custom_id, response=None, error=error))
+        self._errors.write(line)
+        self.outcome.error_lines += 1
 
     def _line(self, custom_id: str, **result: Any) -> dict[str, Any]:
         return {"id": f"batch_req_{self._digest(custom_id)[:32]}", "custom_id": custom_id, **result}
 
-    def _write_error(self, line: dict[str, Any]) -> None:
-        self._errors.write(_encode_line(line) + b"\n")
-        self.outcome.error_lines += 1
+    def _write(self, written: Written) -> None:
+        self._output.writelines(written.output)
+        self._errors.writelines(written.errors)
+        if written.last is not None:
+            self._cut_lines.append(written.last)
+        self.outcome.output_lines += len(written.output)
+        self.outcome.error_lines += len(written.errors)
+        if written.completed:
+            self.outcome.completed += 1
+        else:
+            self.outcome.failed += 1
 
     def _digest(self, custom_id: str) -> str:
         return hashlib.sha256(f"{self._batch_id}/{custom_id}".encode()).hexdigest()

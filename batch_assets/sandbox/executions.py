@@ -50,3 +50,16 @@ def executions_of(connection: sqlite3.Connection, custom_id: str) -> int:
     ).fetchone()
     times: int = row["times"] if row else 0
     return times
+
+
+def executions_of_body(connection: sqlite3.Connection, body: dict[str, Any]) -> int:
+    row = connection.execute(
+        "SELECT times FROM executed_bodies WHERE digest = ?", (body_digest(body),)
+    ).fetchone()
+    times: int = row["times"] if row else 0
+    return times
+
+
+def executed_custom_ids(connection: sqlite3.Connection) -> dict[str, int]:
+    rows = connection.execute("SELECT custom_id, times FROM executed_custom_ids ORDER BY custom_id")
+    return {row["custom_id"]: row["times"] for row in rows}

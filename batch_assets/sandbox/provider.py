@@ -1,19 +1,25 @@
 """The provider behind the routes: every method is one thing a client can ask for."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
+from batch_assets.sandbox.batch_faults import BatchFault
 from batch_assets.sandbox.clock import Clock
 from batch_assets.sandbox.database import Database
 from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.execution import Execution, Outcome
-from batch_assets.sandbox.executions import executions, executions_of
-from batch_assets.sandbox.faults import Faults
+from batch_assets.sandbox.executions import (
+    executed_custom_ids,
+    executions,
+    executions_of,
+    executions_of_body,
+)
+from batch_assets.sandbox.faults import Faults, NewBatch
 from batch_assets.sandbox.settings import Settings
 from batch_assets.sandbox.stored_batches import BatchOrder, StoredBatch, StoredBatches
 from batch_assets.sandbox.stored_files import StoredFile, StoredFiles, result_file_id
@@ -68,8 +74,26 @@ class Sandbox:
                 enqueued = self.batches.enqueued_tokens(found.model, now)
                 if enqueued + found.input_tokens > limit:
                     found = Validation(errors=[enqueued_token_error(found.model, limit)])
-            batch_id = self.batches.add(order, found, self.settings, now)
+            scripted = self._scripted(order, found, now)
+            failing = [error for fault in scripted for error in fault.errors()]
+            if failing:
+                found = Validation(errors=failing)
+            batch_id = self.batches.add(order, found, self.settings, scripted, now)
         return self.batch(batch_id)
+
+    def _scripted(self, order: BatchOrder, found: Validation, now: float) -> Sequence[BatchFault]:
+        """The faults of a new batch; raises ApiError where one refuses its creation."""
+        input_path = self.files.content_path(order.input_file_id)
+        model = found.model or "unknown"
+        new = NewBatch(
+            input_path=input_path if input_path.is_file() else None,
+            input_tokens=found.input_tokens,
+            enqueued_tokens=lambda: self.batches.enqueued_tokens(model, now),
+        )
+        scripted = self.faults.on_batch(new)
+        for fault in scripted:
+            fault.check_creation(model)
+        return scripted
 
     def _validate(self, order: BatchOrder) -> Validation:
         try:
@@ -79,13 +103,18 @@ class Sandbox:
         return validate_input(self.files.content_path(file.id), order.endpoint, self.settings)
 
     def batch(self, batch_id: str) -> dict[str, Any]:
-        now = self.clock.now()
-        return self._executed_when_due(self.batches.get(batch_id), now).to_json(now)
+        return self._looked_at(self.batches.get(batch_id), self.clock.now())
 
     def batch_page(self, *, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         now = self.clock.now()
         batches, more = self.batches.page(after=after, limit=limit)
-        return [self._executed_when_due(batch, now).to_json(now) for batch in batches], more
+        return [self._looked_at(batch, now) for batch in batches], more
+
+    def _looked_at(self, batch: StoredBatch, now: float) -> dict[str, Any]:
+        batch = self._executed_when_due(batch, now)
+        shown = batch.to_json(now)
+        self.batches.count_look(batch, now)
+        return shown
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         with self._creating:
@@ -94,7 +123,7 @@ class Sandbox:
             status = batch.timeline.standing(now).status
             if status in ("failed", "completed", "expired"):
                 raise ApiError(409, f"Cannot cancel a batch with status '{status}'.")
-            if batch.cancelling_at is None:
+            if batch.cancelling_at is None or batch.cancelling_at > now:
                 self.batches.set_cancelling(batch_id, now)
         return self.batch(batch_id)
 
@@ -131,7 +160,8 @@ class Sandbox:
     def _publish(
         self, batch: StoredBatch, outcome: Outcome, file_ids: Mapping[str, str], created_at: float
     ) -> None:
-        lines = {"output": outcome.completed, "error": outcome.error_lines}
+        # Where answers were given, there is an output file, even if all lines of it are missing.
+        lines = {"output": outcome.output_lines or outcome.completed, "error": outcome.error_lines}
         written = {kind: file_ids[kind] if lines[kind] else None for kind in lines}
         with self._database.transaction() as connection:
             for kind, file_id in written.items():
@@ -162,6 +192,15 @@ class Sandbox:
         with self._database.transaction() as connection:
             return executions_of(connection, custom_id)
 
+    def executions_of_body(self, body: dict[str, Any]) -> int:
+        with self._database.transaction() as connection:
+            return executions_of_body(connection, body)
+
+    def executed_custom_ids(self) -> dict[str, int]:
+        """How often each request was executed, by the custom_id it was sent under."""
+        with self._database.transaction() as connection:
+            return executed_custom_ids(connection)
+
     def change_settings(self, changes: dict[str, Any]) -> Settings:
         """For batches created from now on; raises `msgspec.ValidationError`."""
         current = msgspec.to_builtins(self.settings)
@@ -172,3 +211,4 @@ class Sandbox:
         with self._creating, self._executing:
             self._database.clear()
             self.files.remove_contents()
+            self.faults.on_reset()

@@ -3,9 +3,19 @@
 import json
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
+
+from batch_assets.sandbox.batch_faults import (
+    AnyBatchFault,
+    BatchFault,
+    CancelledOutside,
+    Expires,
+    Stuck,
+)
 from batch_assets.sandbox.database import Database
 from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.execution import Outcome
@@ -18,6 +28,17 @@ TIMESTAMPS = (
     "in_progress_at", "finalizing_at", "completed_at", "failed_at",
     "expired_at", "cancelling_at", "cancelled_at",
 )  # fmt: skip
+
+#: A batch's row with its faults beside it.
+SELECT = """
+SELECT batches.*, (
+    SELECT json_group_array(json_array(json(fault), looks)) FROM (
+        SELECT fault, looks FROM batch_faults WHERE batch_id = batches.id ORDER BY position
+    )
+) AS faults FROM batches
+"""
+
+FaultT = TypeVar("FaultT", bound=BatchFault)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +75,26 @@ class StoredBatch:
     output_tokens: int
     output_file_id: str | None
     error_file_id: str | None
+    faults: str
+    """JSON: pairs of a fault and how often it was seen."""
+
+    @property
+    def seen_faults(self) -> list[tuple[AnyBatchFault, int]]:
+        return msgspec.json.decode(self.faults, type=list[tuple[AnyBatchFault, int]])
 
     @property
     def timeline(self) -> Timeline:
+        faults = [fault for fault, _ in self.seen_faults]
+        stuck = _first(faults, Stuck)
         return Timeline(
             created_at=self.created_at,
             latency=self.latency,
             cancel_delay=self.cancel_delay,
             valid=self.errors is None,
             cancelling_at=self.cancelling_at,
+            stuck_in=stuck.status if stuck else None,
+            expiring=_first(faults, Expires) is not None,
+            most=min(fault.most for fault in faults) if faults else 1.0,
         )
 
     def executable(self, standing: Standing) -> bool:
@@ -70,9 +102,25 @@ class StoredBatch:
         return not self.executed and self.errors is None and standing.status in WITH_RESULTS
 
     def done(self, standing: Standing) -> int:
-        return int(self.total * standing.share)
+        # A share such as 0.29 is a little less than it says, and so is its part of a hundred.
+        return int(round(self.total * standing.share, 6))
 
     def to_json(self, now: float) -> dict[str, Any]:
+        batch = self._undisturbed(now)
+        for fault, looks in self.seen_faults:
+            batch = fault.shown(batch, looks=looks, now=now)
+        return batch
+
+    def faults_seen_by_a_look(self, now: float) -> list[int]:
+        """The positions of the faults that count looks, and count this one."""
+        batch = self._undisturbed(now)
+        return [
+            position
+            for position, (fault, _) in enumerate(self.seen_faults)
+            if fault.counts_look(batch)
+        ]
+
+    def _undisturbed(self, now: float) -> dict[str, Any]:
         standing = self.timeline.standing(now)
         validated = "in_progress_at" in standing.times
         errors = json.loads(self.errors) if self.errors and standing.status == "failed" else None
@@ -121,7 +169,15 @@ class StoredBatches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, order: BatchOrder, found: Validation, settings: Settings, now: float) -> str:
+    def add(
+        self,
+        order: BatchOrder,
+        found: Validation,
+        settings: Settings,
+        faults: Sequence[BatchFault],
+        now: float,
+    ) -> str:
+        outside = _first(faults, CancelledOutside)
         columns = {
             "id": f"batch_{secrets.token_hex(16)}",
             "endpoint": order.endpoint,
@@ -136,17 +192,25 @@ class StoredBatches:
             "total": 0 if found.errors else found.total,
             "refused": found.refused,
             "enqueued_tokens": 0 if found.errors else found.input_tokens,
+            "cancelling_at": outside and not found.errors and outside.moment(now, settings.latency),
         }
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         with self._database.transaction() as connection:
             connection.execute(
                 f"INSERT INTO batches ({names}) VALUES ({marks})", tuple(columns.values())
             )
+            connection.executemany(
+                "INSERT INTO batch_faults (batch_id, position, fault) VALUES (?, ?, ?)",
+                [
+                    (columns["id"], position, msgspec.json.encode(fault).decode())
+                    for position, fault in enumerate(faults)
+                ],
+            )
         return str(columns["id"])
 
     def get(self, batch_id: str) -> StoredBatch:
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT * FROM batches WHERE id = ?", (batch_id,)).fetchone()
+            row = connection.execute(f"{SELECT} WHERE id = ?", (batch_id,)).fetchone()
         if row is None:
             raise ApiError(404, f"No batch found with id '{batch_id}'.")
         return StoredBatch(**row)
@@ -156,7 +220,7 @@ class StoredBatches:
         before = self.get(after).seq if after is not None else 2**62
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "SELECT * FROM batches WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, limit + 1)
+                f"{SELECT} WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, limit + 1)
             ).fetchall()
         return [StoredBatch(**row) for row in rows[:limit]], len(rows) > limit
 
@@ -164,7 +228,7 @@ class StoredBatches:
         """Input tokens of the unfinished batches of `model`."""
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "SELECT * FROM batches WHERE model = ? AND errors IS NULL", (model,)
+                f"{SELECT} WHERE model = ? AND errors IS NULL", (model,)
             ).fetchall()
         batches = [StoredBatch(**row) for row in rows]
         return sum(b.enqueued_tokens for b in batches if not b.timeline.standing(now).terminal)
@@ -172,6 +236,16 @@ class StoredBatches:
     def set_cancelling(self, batch_id: str, now: float) -> None:
         with self._database.transaction() as connection:
             connection.execute("UPDATE batches SET cancelling_at = ? WHERE id = ?", (now, batch_id))
+
+    def count_look(self, batch: StoredBatch, now: float) -> None:
+        positions = batch.faults_seen_by_a_look(now)
+        if not positions:
+            return
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE batch_faults SET looks = looks + 1 WHERE batch_id = ? AND position = ?",
+                [(batch.id, position) for position in positions],
+            )
 
     def set_executed(
         self,
@@ -195,3 +269,7 @@ class StoredBatches:
         with self._database.transaction() as connection:
             count: int = connection.execute("SELECT count(*) FROM batches").fetchone()[0]
         return count
+
+
+def _first(faults: Sequence[BatchFault], kind: type[FaultT]) -> FaultT | None:
+    return next((fault for fault in faults if isinstance(fault, kind)), None)

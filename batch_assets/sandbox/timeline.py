@@ -9,6 +9,7 @@ from dataclasses import dataclass
 COMPLETION_WINDOW = 24 * 60 * 60
 TERMINAL = frozenset({"failed", "completed", "expired", "cancelled"})
 WITH_RESULTS = frozenset({"finalizing", "completed", "expired", "cancelled"})
+STEPS = ("validating", "in_progress", "finalizing", "completed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,16 @@ class Timeline:
     cancel_delay: float
     valid: bool
     cancelling_at: float | None = None
+    stuck_in: str | None = None
+    """The status that is never left, but by a cancel."""
+    expiring: bool = False
+    """Whether the window is shortened to the latency, at whose end the batch expires."""
+    most: float = 1.0
+    """The share that is never exceeded."""
 
     @property
     def expires_at(self) -> float:
-        return self.created_at + COMPLETION_WINDOW
+        return self.created_at + (self.latency if self.expiring else COMPLETION_WINDOW)
 
     @property
     def _validated_at(self) -> float:
@@ -45,12 +52,12 @@ class Timeline:
         return self.created_at + self.latency * 9 / 10
 
     def standing(self, now: float) -> Standing:
-        if self.cancelling_at is None:
+        if self.cancelling_at is None or now < self.cancelling_at:
             return self._undisturbed(now)
         before = self._undisturbed(self.cancelling_at)
         cancelled_at = self.cancelling_at + self.cancel_delay
         times = before.times | {"cancelling_at": int(self.cancelling_at)}
-        if now < cancelled_at:
+        if now < cancelled_at or self.stuck_in == "cancelling":
             return Standing(status="cancelling", times=times, share=before.share)
         times["cancelled_at"] = int(cancelled_at)
         return Standing(status="cancelled", times=times, share=before.share)
@@ -64,18 +71,22 @@ class Timeline:
         )
 
     def _steps(self) -> list[tuple[str, float]]:
-        if self.valid:
+        if not self.valid:
+            steps = [("failed", self._validated_at)]
+        elif self.expiring:
+            return [("in_progress", self._validated_at), ("expired", self.expires_at)]
+        else:
             steps = [
                 ("in_progress", self._validated_at),
                 ("finalizing", self._finalizing_at),
                 ("completed", self.created_at + self.latency),
             ]
-        else:
-            steps = [("failed", self._validated_at)]
+        if self.stuck_in in STEPS:
+            return steps[: STEPS.index(self.stuck_in)]
         in_time = [step for step in steps if step[1] <= self.expires_at]
         return in_time if in_time == steps else [*in_time, ("expired", self.expires_at)]
 
     def _share(self, now: float) -> float:
         span = self._finalizing_at - self._validated_at
         worked = min(now, self.expires_at) - self._validated_at
-        return min(1.0, worked / span) if span > 0 else 1.0
+        return min(self.most, worked / span) if span > 0 else self.most

@@ -46,13 +46,16 @@ def unreadable_file(file_id: str) -> Validation:
     return Validation(errors=[batch_error("invalid_request", message, param="file_id")])
 
 
-def enqueued_token_error(model: str, limit: int) -> BatchError:
-    return batch_error(
-        "token_limit_exceeded",
+def enqueued_token_message(model: str, limit: int) -> str:
+    return (
         f"Enqueued token limit reached for {model} in organization org-sandbox. "
         f"Limit: {limit:,} enqueued tokens. "
-        "Please try again once some in_progress batches have been completed.",
+        "Please try again once some in_progress batches have been completed."
     )
+
+
+def enqueued_token_error(model: str, limit: int) -> BatchError:
+    return batch_error("token_limit_exceeded", enqueued_token_message(model, limit))
 
 
 def validate_input(path: Path, url: str, settings: Settings) -> Validation:

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai.types import Batch, FileObject
 
-from batch_assets.sandbox import ManualClock, RunningSandbox, running_sandbox
+from batch_assets.sandbox import ManualClock, RunningSandbox, ScriptedFaults, running_sandbox
 
 LATENCY = 1_000.0
 SETTINGS = {
@@ -28,8 +28,13 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(scope="session")
-def server(clock: ManualClock) -> Iterator[RunningSandbox]:
-    with running_sandbox(clock=clock) as running:
+def script() -> ScriptedFaults:
+    return ScriptedFaults()
+
+
+@pytest.fixture(scope="session")
+def server(clock: ManualClock, script: ScriptedFaults) -> Iterator[RunningSandbox]:
+    with running_sandbox(clock=clock, faults=script) as running:
         yield running
 
 
@@ -44,6 +49,12 @@ def sandbox(server: RunningSandbox) -> RunningSandbox:
     server.state.reset()
     server.state.change_settings(SETTINGS)
     return server
+
+
+@pytest.fixture
+def faults(sandbox: RunningSandbox, script: ScriptedFaults) -> ScriptedFaults:
+    """The script of the sandbox, which is empty."""
+    return script
 
 
 @pytest.fixture
