@@ -40,6 +40,10 @@ MOVES: dict[tuple[BatchState, BatchState], str] = {
     (BatchState.RESERVED, BatchState.PLANNED): "release: it is known not to exist at the provider",
     (BatchState.RESERVED, BatchState.ABANDONED): "give up: the provider refused it for good",
     (BatchState.SUBMITTED, BatchState.ENDED): "end: the provider reached a terminal status",
+    (
+        BatchState.SUBMITTED,
+        BatchState.ABANDONED,
+    ): "lose: a person says that the provider does not have it any more",
     (BatchState.ENDED, BatchState.COLLECTED): "collect: its files lie in the store",
     (
         BatchState.ENDED,
@@ -61,6 +65,16 @@ def check_move(current: BatchState, target: BatchState) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchProblem:
+    """Why the provider failed a batch as a whole."""
+
+    code: str | None
+    message: str | None
+    #: Line of the request file, from 1.
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestSet:
     """All requests of one partition at one moment, as the ledger knows them."""
 
@@ -73,6 +87,12 @@ class RequestSet:
     wave: int
     #: When its results were written; None while items are without a final outcome.
     resolved_at: datetime | None
+    #: Who asked for it last, a Dagster backfill's or run's id: what fair shares are counted by.
+    origin: str = ""
+    #: When a person cancelled it: nothing more of it is sent.
+    cancelled_at: datetime | None = None
+    #: Whether its batches are cancelled at the provider too, or left to finish.
+    cancels_batches: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +118,12 @@ class Batch:
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
     polled_at: datetime | None = None
+    #: When a live process last wanted to send it and could not.
+    wanted_at: datetime | None = None
+    #: When the provider was asked to cancel it.
+    cancel_requested_at: datetime | None = None
     provider_id: str | None = None
+    input_file_id: str | None = None
     provider_status: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -109,6 +134,8 @@ class Batch:
     reason: str | None = None
     #: Code of the first error of a batch that failed as a whole.
     error_code: str | None = None
+    #: All its errors, with the lines of the shard they are about.
+    problems: tuple[BatchProblem, ...] = ()
     #: How often the provider had no room for the shard, or was not there.
     refusals: int = 0
     #: Earliest time of the next offer after a refusal.

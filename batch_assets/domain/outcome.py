@@ -26,27 +26,119 @@ class Outcome(StrEnum):
     OVERSIZE = "oversize"
 
 
+class Failure(StrEnum):
+    """Kinds of failure, by the names that a retry policy uses."""
+
+    #: The provider refused this one call for its rate: status 429.
+    RATE_LIMITED = "rate_limited"
+    #: The provider broke down: status 5xx, Cloudflare's and Anthropic's own (52x, 529) among them,
+    #: and 0, which is what a line says whose request never ran.
+    SERVER_ERROR = "server_error"
+    #: Status 408, 409 or 425, or the code request_timeout.
+    TIMEOUT = "timeout"
+    #: The batch's window closed before the request ran.
+    EXPIRED = "expired"
+    #: The batch ended, and no line came for the request.
+    MISSING = "missing"
+    #: An answer came that is not JSON or not of the output type.
+    INVALID = "invalid"
+    #: The provider refused the request's batch for the sake of other lines of it.
+    NOT_RUN = "not_run"
+    #: The answer stops at the token limit.
+    TRUNCATED = "truncated"
+    #: The model or the provider's filter declined to answer.
+    REFUSED = "refused"
+    #: The provider finds the request itself wrong: status 400, or any that is not known.
+    REJECTED = "rejected"
+    #: The provider refuses the account: no credit, a wrong key, a model that it may not use.
+    ACCOUNT = "account"
+    #: The batch was cancelled, and not by us.
+    CANCELLED = "cancelled"
+    #: A person cancelled the request set before the request ran.
+    WITHDRAWN = "withdrawn"
+
+
 #: Error codes of a line that ends without a response (OpenAI's error file).
 UNRUN_CODES = {"batch_expired": Outcome.EXPIRED, "batch_cancelled": Outcome.CANCELLED}
 
-#: Status codes of one answer that another try can cure: timeouts, rate limits, server errors,
-#: Cloudflare's own (520 to 524) and Anthropic's "overloaded" (529) among them.
-_TRANSIENT_STATUS = frozenset({0, 408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+#: Codes of refusals that only a person with the account's purse can cure. They come with 429, some
+#: with 400 (the list of `resources/openai_errors.py`); the last is Anthropic's.
+CREDIT_CODES = frozenset(
+    {
+        "account_deactivated",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "credit_balance_exhausted",
+        "insufficient_quota",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "billing_error",
+    }
+)
 
-#: The same, of a line that ends without a response (OpenAI's specification).
-_TRANSIENT_CODES = frozenset({"request_timeout"})
+#: The same of a key that is not valid; the last is Anthropic's.
+KEY_CODES = frozenset({"invalid_api_key", "authentication_error"})
 
-#: Codes of a 429 that only a person can cure, so that asking again is of no use.
-ACCOUNT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+#: Codes that only a person can cure, so that asking others of the account is of no use.
+ACCOUNT_CODES = CREDIT_CODES | KEY_CODES
+
+#: Statuses that say the same of the account: no key, no money, no right.
+_ACCOUNT_STATUS = frozenset({401, 402, 403})
+
+_TIMEOUT_STATUS = frozenset({408, 409, 425})
+
+#: "Not implemented" and "version not supported" stay so.
+_LASTING_STATUS = frozenset({501, 505})
+
+#: Codes of a line without a status (OpenAI's specification; the second column of its error guide).
+_KINDS_OF_CODES = {
+    "request_timeout": Failure.TIMEOUT,
+    "rate_limit_exceeded": Failure.RATE_LIMITED,
+    "server_error": Failure.SERVER_ERROR,
+}
+
+_KINDS_OF_OUTCOMES = {
+    Outcome.INVALID: Failure.INVALID,
+    Outcome.REFUSED: Failure.REFUSED,
+    Outcome.TRUNCATED: Failure.TRUNCATED,
+    Outcome.EXPIRED: Failure.EXPIRED,
+    Outcome.CANCELLED: Failure.CANCELLED,
+    Outcome.MISSING: Failure.MISSING,
+}
 
 
-def is_retryable(outcome: Outcome, status_code: int | None, error_code: str | None) -> bool:
-    """Whether asking the same request again may end better."""
-    match outcome:
-        case Outcome.EXPIRED | Outcome.MISSING | Outcome.INVALID:
-            return True
-        case Outcome.ERRORED:
-            transient = status_code in _TRANSIENT_STATUS or error_code in _TRANSIENT_CODES
-            return transient and error_code not in ACCOUNT_CODES
-        case _:
-            return False
+def failure_of(
+    outcome: Outcome, status_code: int | None = None, error_code: str | None = None
+) -> Failure | None:
+    """The kind of failure behind an outcome; None for one that is no failure of an answer."""
+    if outcome is not Outcome.ERRORED:
+        return _KINDS_OF_OUTCOMES.get(outcome)
+    if _is_of_account(status_code, error_code):
+        return Failure.ACCOUNT
+    match status_code:
+        case None:
+            return _KINDS_OF_CODES.get(error_code or "", Failure.REJECTED)
+        case 429:
+            return Failure.RATE_LIMITED
+        case status if status in _TIMEOUT_STATUS:
+            return Failure.TIMEOUT
+        case status if status == 0 or (500 <= status < 600 and status not in _LASTING_STATUS):
+            return Failure.SERVER_ERROR
+    return Failure.REJECTED
+
+
+def _is_of_account(status_code: int | None, error_code: str | None) -> bool:
+    if error_code in ACCOUNT_CODES or status_code in _ACCOUNT_STATUS:
+        return True
+    # OpenAI's words: "does not exist or you do not have access to it".
+    return status_code == 404 and error_code == "model_not_found"
+
+
+def remedy_of(error_code: str | None) -> str:
+    """What a person does about a failure of the account, by the code its item has."""
+    if error_code in CREDIT_CODES or error_code == "402":
+        return "add credit or raise the limit in the provider's billing settings"
+    if error_code in KEY_CODES or error_code == "401":
+        return "correct the provider's key"
+    return "give the key and its project the right to use the model"

@@ -23,7 +23,12 @@ class Progress:
     @property
     def is_collected(self) -> bool:
         """Whether everything the wave will ever return is in the store."""
-        return self.planned == self.open == self.ended == self.stopped == 0
+        return self.is_settled and self.stopped == 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is to be sent, waited for or brought in."""
+        return self.planned == self.open == self.ended == 0
 
     @property
     def has_ended_batches(self) -> bool:

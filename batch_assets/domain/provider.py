@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_assets.domain.batch import Account
+from batch_assets.domain.batch import Account, BatchProblem
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.shard import Limits
 from batch_assets.domain.usage import Usage
@@ -25,16 +26,6 @@ class Phase(Enum):
     ENDED = "ended"
     #: A word we do not know: kept as it is, never guessed.
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchProblem:
-    """Why the provider failed a batch as a whole."""
-
-    code: str | None
-    message: str | None
-    #: Line of the request file, from 1.
-    line: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +49,15 @@ class ProviderBatch:
     usage: Usage | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A request file at the provider that we uploaded."""
+
+    id: str
+    #: Key of the batch it was uploaded for.
+    key: str
+
+
 class Provider(ABC):
     """One account at one provider. Every error it raises is of our own tree."""
 
@@ -76,6 +76,14 @@ class Provider(ABC):
     def budget(self) -> Budget:
         """What the account may have queued at once."""
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """A block for a caller that cannot wait, as a sensor's tick: no call is tried again in it.
+
+        After about so many seconds every call raises ProviderUnavailable. A provider that has
+        nothing to wait for needs no such block.
+        """
+        return nullcontext()
+
     @abstractmethod
     def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
         """Offer the shard once, without a retry of the creating call.
@@ -91,6 +99,14 @@ class Provider(ABC):
     @abstractmethod
     def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
         """The batches of these ids, created at `since` or later, by as few calls as possible."""
+
+    @abstractmethod
+    def uploads(self, *, since: datetime) -> Iterator[Upload]:
+        """The request files of ours that were uploaded at `since` or later."""
+
+    @abstractmethod
+    def delete_upload(self, file_id: str) -> None:
+        """Delete a request file; one that is gone already is no error."""
 
     @abstractmethod
     def download(self, file_id: str, sink: BinaryIO) -> None:

@@ -41,6 +41,8 @@ class Shard:
     #: Ordinals of its first and last request; in between, ordinals grow.
     first_ordinal: int
     last_ordinal: int
+    #: Inputs of embedding requests, each element of a list for itself.
+    inputs: int = 0
 
     def holds(self, ordinal: int | None) -> bool:
         """Whether the ordinal lies between its first and its last."""

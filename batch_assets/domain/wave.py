@@ -1,21 +1,80 @@
 """A wave is one pass over the items still without a final outcome; wave 0 is all of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
+
+from batch_assets.domain.capacity import backoff
+from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.outcome import Failure
+
+#: What another try can cure, as it is.
+TRANSIENT = frozenset(
+    {
+        Failure.RATE_LIMITED,
+        Failure.SERVER_ERROR,
+        Failure.TIMEOUT,
+        Failure.EXPIRED,
+        Failure.MISSING,
+        Failure.INVALID,
+        Failure.NOT_RUN,
+    }
+)
+
+#: What a policy may name: of the further ones a user may know that another try helps.
+MAY_ASK_AGAIN = TRANSIENT | {Failure.TRUNCATED, Failure.REFUSED}
+
+#: Failures that a person puts right, and that use up no attempt.
+UNCOUNTED = frozenset({Failure.ACCOUNT, Failure.WITHDRAWN})
+
+#: After so many of them an item's failure is its own, whatever its code says: each time a person
+#: put the account right, and this item found it wrong again.
+MOST_UNCOUNTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How often the items whose outcome another try can cure are asked again."""
+    """Which items are asked again in a further wave, how often, and how soon.
 
-    #: Waves at most, the first one included. 1 never asks again.
+    Raises DeclarationError for a policy that cannot be kept.
+    """
+
+    #: How often an item is asked at most, the first time included. Times that failed for the
+    #: account's sake, or were cancelled, do not count.
     max_waves: int = 3
+    #: Names of the failures that are asked again.
+    ask_again: Collection[str] = TRANSIENT
+    #: The wait before wave 1; it doubles with each further wave.
+    first_wait: timedelta = timedelta(minutes=1)
+    longest_wait: timedelta = timedelta(hours=1)
 
     def __post_init__(self) -> None:
         if self.max_waves < 1:
-            raise ValueError(
-                f"max_waves is {self.max_waves}; wave 0 asks everything, so 1 at least"
+            raise DeclarationError(
+                f"retries: max_waves is {self.max_waves}; wave 0 asks everything, so 1 at least"
+            )
+        names = [self.ask_again] if isinstance(self.ask_again, str) else self.ask_again
+        unknown = sorted(set(names) - MAY_ASK_AGAIN)
+        if unknown or isinstance(self.ask_again, str):
+            raise DeclarationError(
+                f"retries: ask_again has {', '.join(map(repr, unknown or names))}; "
+                f"it is a list of names among {', '.join(sorted(MAY_ASK_AGAIN))}"
+            )
+        if not timedelta() <= self.first_wait <= self.longest_wait:
+            raise DeclarationError(
+                f"retries: first_wait is {self.first_wait} and longest_wait {self.longest_wait}; "
+                "the first is 0 or more, and no longer than the longest"
             )
 
-    def allows_after(self, wave: int) -> bool:
-        """Whether another wave may follow `wave`."""
-        return wave + 1 < self.max_waves
+    def asks_again(self, failure: Failure | None, attempts: int, uncounted: int) -> bool:
+        """Whether a request with this last failure is asked again.
+
+        `attempts` is how often it was asked and it counted, `uncounted` how often it did not.
+        """
+        if failure in UNCOUNTED:
+            return uncounted < MOST_UNCOUNTED
+        return failure in self.ask_again and attempts < self.max_waves
+
+    def wait_before(self, wave: int, seed: str) -> timedelta:
+        """The wait between the end of a wave and the start of the next one, which is `wave`."""
+        return backoff(wave, seed, first=self.first_wait, longest=self.longest_wait)

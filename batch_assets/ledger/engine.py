@@ -18,6 +18,9 @@ _WRITES = "ledger_writes"
 #: How long a writer waits for another on SQLite. Moves take milliseconds; this is for slow disks.
 _BUSY_TIMEOUT_MS = 60_000
 
+#: How long Postgres keeps the locks of a writer whose machine is gone without a word.
+_LONGEST_SILENCE_MS = 60_000
+
 
 def open_engine(url: str) -> sa.Engine:
     """An engine for a SQLAlchemy URL; the file of a SQLite database is made where it is missing.
@@ -31,7 +34,9 @@ def open_engine(url: str) -> sa.Engine:
         # The URL may hold a password, and so may SQLAlchemy's message.
         raise _unknown_database("what is given is no URL") from error
     if backend == "postgresql":
-        engine = sa.create_engine(parsed, pool_pre_ping=True)
+        # The count of a budget must see what was committed while it waited for the account's lock.
+        engine = sa.create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        sa.event.listen(engine, "connect", _prepare_postgres)
     elif backend == "sqlite":
         if parsed.database and not parsed.database.startswith((":memory:", "file:")):
             _make_private_file(Path(parsed.database))
@@ -62,6 +67,12 @@ def _make_private_file(path: Path) -> None:
     # Never open one that is there: closing it again would drop the locks SQLite has on it.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_LONGEST_SILENCE_MS}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -1,31 +1,29 @@
 """Reads and moves of the ledger. Every move is a compare-and-set that writes its event with it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import (
-    Account,
-    Batch,
-    BatchId,
-    BatchState,
-    Event,
-    RequestSet,
-    RequestSetId,
-)
-from batch_assets.domain.budget import Budget, Reservation
-from batch_assets.domain.errors import LedgerError
+from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
+from batch_assets.domain.budget import Budget
+from batch_assets.domain.control import Waiting
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.domain.shard import Shard
 from batch_assets.ledger import schema
+from batch_assets.ledger.accounts import Accounts, note_acceptance, note_refusal
 from batch_assets.ledger.engine import open_engine, writing
+from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
+from batch_assets.ledger.pauses import Pauses
+from batch_assets.ledger.queries import BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
-from batch_assets.ledger.rows import SET_PREFIX, batch_of, event_of, observed, why_it_failed
-from batch_assets.ledger.statements import held_by, insert_planned, lock_account, move
+from batch_assets.ledger.rows import observed, problems_of, why_it_failed
+from batch_assets.ledger.statements import insert_planned, lock_account, move
+from batch_assets.ledger.turns import wait_of, write_down
 
 Clock = Callable[[], datetime]
 
@@ -35,7 +33,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Ledger:
+class Ledger(BatchQueries):
     """The SQL record of request sets and batches, for one database.
 
     Several processes may use one ledger at once: what two of them do to one batch is decided by
@@ -43,9 +41,8 @@ class Ledger:
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock = utc_now) -> None:
-        self._engine = engine
+        super().__init__(engine, clock)
         self._writing = writing(engine)
-        self.clock = clock
         try:
             with self._writing.begin() as connection:
                 migrate(connection, clock())
@@ -53,6 +50,9 @@ class Ledger:
             engine.dispose()
             raise
         self.request_sets = RequestSets(engine, clock)
+        self.accounts = Accounts(engine, clock)
+        self.pauses = Pauses(engine, clock)
+        self.increments = Increments(engine, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":
@@ -63,8 +63,6 @@ class Ledger:
         """Give the connections back."""
         self._engine.dispose()
 
-    # Batches
-
     def plan(
         self,
         request_set: RequestSet,
@@ -74,12 +72,21 @@ class Ledger:
         account: Account,
         endpoint: str,
         owner: str,
+        not_before: datetime | None = None,
     ) -> None:
-        """A planned batch for each shard that has no live one, and the wave is on its way."""
+        """A planned batch for each shard that has no live one, and the wave is on its way.
+
+        Nothing is planned where the request set was cancelled meanwhile. Before `not_before` the
+        batches are not sent.
+        """
         sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
             lock_account(connection, account)
-            connection.execute(sa.select(sets).where(sets.c.id == request_set.id).with_for_update())
+            stands = connection.execute(
+                sa.select(sets).where(sets.c.id == request_set.id).with_for_update()
+            ).one()
+            if stands.cancelled_at is not None:
+                return
             connection.execute(
                 sets.update()
                 .where(sets.c.id == request_set.id, sets.c.wave < wave)
@@ -106,89 +113,31 @@ class Ledger:
                         endpoint=endpoint,
                         requests=shard.requests,
                         tokens=shard.tokens,
+                        inputs=shard.inputs,
+                        not_before=not_before,
                     )
-
-    def batches(
-        self,
-        *,
-        request_set: RequestSetId | None = None,
-        partition: tuple[str, str] | None = None,
-        wave: int | None = None,
-        account: Account | None = None,
-        states: Collection[BatchState] | None = None,
-    ) -> Sequence[Batch]:
-        """The batches that fit every condition given, in the order they were planned.
-
-        `partition` is an inference's name and a partition key.
-        """
-        table, sets = schema.batch, schema.request_set
-        conditions: list[sa.ColumnElement[bool]] = []
-        if partition is not None:
-            conditions += [sets.c.inference == partition[0], sets.c.partition_key == partition[1]]
-        if request_set is not None:
-            conditions.append(table.c.request_set_id == request_set)
-        if wave is not None:
-            conditions.append(table.c.wave == wave)
-        if account is not None:
-            conditions.append(table.c.account == account)
-        if states is not None:
-            conditions.append(table.c.state.in_(list(states)))
-        return self._select_batches(*conditions)
-
-    def batches_of_unresolved(self) -> Sequence[Batch]:
-        """The batches of the wave on its way of every partition that waits for its results."""
-        table, sets = schema.batch, schema.request_set
-        return self._select_batches(
-            sets.c.is_current, sets.c.resolved_at.is_(None), table.c.wave == sets.c.wave
-        )
-
-    def batch(self, batch_id: BatchId) -> Batch:
-        """The batch of that id as it stands now. Raises LedgerError where there is none."""
-        for found in self._select_batches(schema.batch.c.id == batch_id):
-            return found
-        raise LedgerError(f"the ledger has no batch {batch_id}")
-
-    def doubtful_batches(self, account: Account) -> Sequence[Batch]:
-        """Reserved batches whose lease ran out: each may exist at the provider, or not."""
-        table = schema.batch
-        return self._select_batches(
-            table.c.account == account,
-            table.c.state == BatchState.RESERVED,
-            table.c.lease_until < self.clock(),
-        )
-
-    def held(self, account: Account) -> Reservation:
-        """What the account's reserved and submitted batches hold of its budget."""
-        with self._engine.connect() as connection:
-            return held_by(connection, account)
-
-    def events(self, batch_id: BatchId) -> Sequence[Event]:
-        """Every move of a batch, oldest first."""
-        table = schema.event
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                sa.select(table).where(table.c.batch_id == batch_id).order_by(table.c.id)
-            ).mappings()
-            return [event_of(row) for row in rows]
 
     # Moves
 
     def reserve(
         self, batch: Batch, *, owner: str, lease: timedelta, budget: Budget
-    ) -> Batch | None:
+    ) -> Batch | Waiting:
         """Take the batch and its share of the budget, before the provider is called.
 
-        None where the account has no room for it now. Raises StaleMove where another process took
-        the batch first.
+        Waiting where it may not be sent now; the batch then says why. Raises StaleMove where
+        another process took the batch first.
         """
         now = self.clock()
         with self._writing.begin() as connection:
             lock_account(connection, batch.account)
-            if not budget.has_room(held_by(connection, batch.account), batch.reservation):
-                return None
+            waiting = wait_of(connection, now, batch, budget)
+            if waiting is not None:
+                if not budget.never_fits(batch.reservation):
+                    write_down(connection, now, batch, waiting)
+                return waiting
             move(
                 connection,
-                self.clock(),
+                now,
                 batch,
                 BatchState.RESERVED,
                 owner=owner,
@@ -234,6 +183,20 @@ class Ledger:
             )
         return taken.rowcount == 1
 
+    def hand_back(self, batch: Batch, *, owner: str, reason: str) -> None:
+        """Give a doubtful batch up undecided: the next who looks, or a person, may take it over."""
+        table = schema.batch
+        with self._writing.begin() as connection:
+            connection.execute(
+                table.update()
+                .where(
+                    table.c.id == batch.id,
+                    table.c.state == BatchState.RESERVED,
+                    table.c.lease_owner == owner,
+                )
+                .values(lease_until=self.clock() - timedelta(seconds=1), reason=reason)
+            )
+
     def note(self, batch: Batch, reason: str) -> None:
         """Say for a person why the batch stays where it is, unless it is there no more."""
         table = schema.batch
@@ -258,18 +221,27 @@ class Ledger:
                 lease_until=None,
                 submitted_at=self.clock(),
                 provider_id=found.id,
+                input_file_id=found.input_file_id,
                 reason=None,
                 **observed(found),
             )
 
     def release(
-        self, batch: Batch, *, owner: str, reason: str, not_before: datetime | None = None
+        self,
+        batch: Batch,
+        *,
+        owner: str,
+        reason: str,
+        not_before: datetime | None = None,
+        for_capacity: bool = False,
     ) -> None:
         """The batch is known not to exist at the provider: it may be offered again.
 
-        `not_before` is given where the provider refused it for now, and the refusal is counted.
+        `not_before` is given where the provider refused it for now, and the refusal is counted;
+        `for_capacity` where it had no room, which concerns the account's other batches too.
         """
         with self._writing.begin() as connection:
+            lock_account(connection, batch.account)
             move(
                 connection,
                 self.clock(),
@@ -282,8 +254,10 @@ class Ledger:
                 reserved_at=None,
                 reason=reason,
                 not_before=not_before,
-                refusals=batch.refusals + (not_before is not None),
+                refusals=batch.refusals + (for_capacity or not_before is not None),
             )
+            if for_capacity:
+                note_refusal(connection, self.clock(), batch.account, reason)
 
     def drop(self, batch: Batch, *, owner: str, reason: str) -> None:
         """A planned batch that nobody needs any more."""
@@ -327,9 +301,13 @@ class Ledger:
         problem = found.problems[0] if found.problems else None
         now = self.clock()
         with self._writing.begin() as connection:
+            lock_account(connection, batch.account)
+            if problem is None:
+                # A full queue shows after the creation only, when the provider validates.
+                note_acceptance(connection, batch.account)
             move(
                 connection,
-                self.clock(),
+                now,
                 batch,
                 BatchState.ENDED,
                 owner=owner,
@@ -338,6 +316,7 @@ class Ledger:
                 output_file_id=found.output_file_id,
                 error_file_id=found.error_file_id,
                 error_code=None if problem is None else problem.code,
+                problems=problems_of(found),
                 reason=why_it_failed(found),
                 **observed(found),
             )
@@ -347,34 +326,55 @@ class Ledger:
         with self._writing.begin() as connection:
             move(connection, self.clock(), batch, BatchState.COLLECTED, owner=owner)
 
-    def reject(self, batch: Batch, *, owner: str, reason: str, not_before: datetime) -> None:
-        """The offer failed as a whole for want of capacity and nothing ran: plan the next one."""
+    def reject(self, batch: Batch, *, owner: str, reason: str, for_capacity: bool) -> None:
+        """The offer failed as a whole for the account's sake and nothing ran: plan the next one.
+
+        None follows where a person cancelled the request set.
+        """
         with self._writing.begin() as connection:
+            lock_account(connection, batch.account)
             move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
-            insert_planned(
-                connection,
-                self.clock(),
-                owner=owner,
-                request_set_id=batch.request_set.id,
-                wave=batch.wave,
-                shard=batch.shard,
-                attempt=batch.attempt + 1,
-                account=batch.account,
-                endpoint=batch.endpoint,
-                requests=batch.reservation.requests,
-                tokens=batch.reservation.tokens,
-                refusals=batch.refusals + 1,
-                not_before=not_before,
-                reason=reason,
+            if batch.request_set.cancelled_at is None:
+                self._plan_again(
+                    connection, batch, owner=owner, reason=reason, refusals=batch.refusals + 1
+                )
+            if for_capacity:
+                note_refusal(connection, self.clock(), batch.account, reason)
+
+    def lose(self, batch: Batch, *, owner: str, reason: str, offer_again: bool) -> None:
+        """A person says that the provider has a submitted batch no more, and what is to follow."""
+        with self._writing.begin() as connection:
+            lock_account(connection, batch.account)
+            move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
+            if offer_again:
+                self._plan_again(connection, batch, owner=owner, reason=reason)
+
+    def asked_to_cancel(self, batch: Batch) -> None:
+        """The provider was asked to cancel the batch; it says itself when it has."""
+        table = schema.batch
+        with self._writing.begin() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.id == batch.id, table.c.state == BatchState.SUBMITTED)
+                .values(cancel_requested_at=self.clock())
             )
 
-    def _select_batches(self, *conditions: sa.ColumnElement[bool]) -> Sequence[Batch]:
-        sets, batches = schema.request_set, schema.batch
-        query = (
-            sa.select(batches, *(column.label(SET_PREFIX + column.name) for column in sets.c))
-            .join(sets, sets.c.id == batches.c.request_set_id)
-            .where(*conditions)
-            .order_by(batches.c.id)
+    def _plan_again(
+        self, connection: sa.Connection, batch: Batch, *, owner: str, **columns: Any
+    ) -> None:
+        """The shard's next attempt, beside the one that was given up."""
+        insert_planned(
+            connection,
+            self.clock(),
+            owner=owner,
+            request_set_id=batch.request_set.id,
+            wave=batch.wave,
+            shard=batch.shard,
+            attempt=batch.attempt + 1,
+            account=batch.account,
+            endpoint=batch.endpoint,
+            requests=batch.reservation.requests,
+            tokens=batch.reservation.tokens,
+            inputs=batch.reservation.inputs,
+            **columns,
         )
-        with self._engine.connect() as connection:
-            return [batch_of(row) for row in connection.execute(query).mappings()]

@@ -137,6 +137,70 @@ MIGRATIONS = (
             "CREATE INDEX event_by_batch ON event (batch_id)",
         ),
     ),
+    Migration(
+        number=2,
+        name="pauses, cancellation, learned capacity, fair shares and increments",
+        statements=(
+            "ALTER TABLE account ADD COLUMN believed_tokens BIGINT",
+            "ALTER TABLE account ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE account ADD COLUMN not_before {timestamp}",
+            "ALTER TABLE account ADD COLUMN refusal TEXT",
+            "ALTER TABLE account ADD COLUMN swept_at {timestamp}",
+            "ALTER TABLE request_set ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE request_set ADD COLUMN cancelled_at {timestamp}",
+            "ALTER TABLE request_set ADD COLUMN cancels_batches BOOLEAN NOT NULL DEFAULT FALSE",
+            "ALTER TABLE request_set ADD COLUMN increment_mark TEXT",
+            "ALTER TABLE batch ADD COLUMN inputs BIGINT NOT NULL DEFAULT 0",
+            "ALTER TABLE batch ADD COLUMN input_file_id TEXT",
+            "ALTER TABLE batch ADD COLUMN problems JSON NOT NULL DEFAULT '[]'",
+            "ALTER TABLE batch ADD COLUMN wanted_at {timestamp}",
+            "ALTER TABLE batch ADD COLUMN cancel_requested_at {timestamp}",
+            """
+            CREATE TABLE pause (
+                id {identity},
+                account TEXT,
+                inference TEXT,
+                partition_key TEXT,
+                since {timestamp} NOT NULL,
+                owner TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                is_stop BOOLEAN NOT NULL,
+                lifted_at {timestamp},
+                lifted_by TEXT,
+                CONSTRAINT pause_covers_an_account_or_an_inference CHECK
+                    ((account IS NULL) <> (inference IS NULL)),
+                CONSTRAINT paused_partition_has_an_inference CHECK
+                    (partition_key IS NULL OR inference IS NOT NULL),
+                CONSTRAINT only_an_account_is_stopped CHECK (NOT is_stop OR account IS NOT NULL),
+                CONSTRAINT lifted_pause_says_by_whom CHECK
+                    ((lifted_at IS NULL) = (lifted_by IS NULL))
+            )
+            """,
+            # the same order given twice is one order; pauses and stops are lifted together
+            """
+            CREATE UNIQUE INDEX scope_is_paused_once ON pause
+                (COALESCE(account, ''), COALESCE(inference, ''), COALESCE(partition_key, ''),
+                 is_stop)
+                WHERE lifted_at IS NULL
+            """,
+            """
+            CREATE TABLE increment (
+                id {identity},
+                request_set_id INTEGER NOT NULL REFERENCES request_set (id),
+                inference TEXT NOT NULL,
+                first_sequence BIGINT NOT NULL,
+                rows BIGINT NOT NULL,
+                path TEXT NOT NULL,
+                at {timestamp} NOT NULL,
+                CONSTRAINT sequence_counts_from_one CHECK (first_sequence >= 1),
+                CONSTRAINT increment_has_rows CHECK (rows >= 1),
+                -- a sequence number is given out once in an inference
+                CONSTRAINT sequence_is_given_once UNIQUE (inference, first_sequence)
+            )
+            """,
+            "CREATE INDEX increment_by_request_set ON increment (request_set_id)",
+        ),
+    ),
 )
 
 

@@ -13,6 +13,8 @@ _UNIQUE = {
     "request_set.inference, request_set.partition_key, request_set.digest": (
         "request_set_is_named_by_its_digest"
     ),
+    "index 'scope_is_paused_once'": "scope_is_paused_once",
+    "increment.inference, increment.first_sequence": "sequence_is_given_once",
 }
 
 _SQLITE = re.compile(r"(?:UNIQUE|CHECK) constraint failed: (.*)")

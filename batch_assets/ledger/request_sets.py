@@ -1,16 +1,19 @@
 """Request sets in the ledger: which one is a partition's current one, and which are resolved."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.control import Scope
 from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
-from batch_assets.ledger.rows import request_set_of
-from batch_assets.ledger.statements import lock_partition
+from batch_assets.ledger.queries import batch_select
+from batch_assets.ledger.rows import batch_of, request_set_of
+from batch_assets.ledger.statements import lock_by_name, move
+from batch_assets.ledger.turns import WANTED_EVERY
 
 #: Databases limit the parameters of one statement.
 _KEYS_PER_STATEMENT = 500
@@ -32,15 +35,20 @@ class RequestSets:
         self._writing = writing(engine)
         self._clock = clock
 
-    def open(self, inference: str, partition_key: str, digest: str) -> RequestSet:
-        """The request set of that digest, made if it is new, and current from now on."""
+    def open(
+        self, inference: str, partition_key: str, digest: str, *, origin: str = ""
+    ) -> RequestSet:
+        """The request set of that digest, made if it is new, and current from now on.
+
+        One that was cancelled is taken up again. `origin` is who asks for it now.
+        """
         table = schema.request_set
         named = sa.and_(
             table.c.inference == inference,
             table.c.partition_key == partition_key,
         )
         with self._writing.begin() as connection:
-            lock_partition(connection, inference, partition_key)
+            lock_by_name(connection, f"{inference}/{partition_key}")
             connection.execute(
                 table.update()
                 .where(named, table.c.is_current, table.c.digest != digest)
@@ -49,12 +57,20 @@ class RequestSets:
             known = connection.execute(
                 sa.select(table).where(named, table.c.digest == digest)
             ).one_or_none()
-            if known is not None and not known.is_current:
-                # The results in the store are another request set's by now: fold them again.
+            if known is not None:
+                # Where another request set was current, the results in the store are its own:
+                # they are folded again. So are those of one that was cancelled.
+                anew = not known.is_current or known.cancelled_at is not None
                 connection.execute(
                     table.update()
                     .where(table.c.id == known.id)
-                    .values(is_current=True, resolved_at=None)
+                    .values(
+                        is_current=True,
+                        resolved_at=None if anew else known.resolved_at,
+                        origin=origin or known.origin,
+                        cancelled_at=None,
+                        cancels_batches=False,
+                    )
                 )
             if known is None:
                 connection.execute(
@@ -65,6 +81,8 @@ class RequestSets:
                         created_at=self._clock(),
                         is_current=True,
                         wave=0,
+                        origin=origin,
+                        cancels_batches=False,
                     )
                 )
             row = (
@@ -91,6 +109,52 @@ class RequestSets:
             )
         return None if row is None else request_set_of(row)
 
+    def current_ones(self, inference: str) -> Sequence[RequestSet]:
+        """The current request set of each partition of an inference."""
+        table = schema.request_set
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(table)
+                .where(table.c.inference == inference, table.c.is_current)
+                .order_by(table.c.id)
+            ).mappings()
+            return [request_set_of(row) for row in rows]
+
+    def unresolved(self, scope: Scope) -> Sequence[RequestSet]:
+        """The request sets of a scope that wait for results, replaced ones too."""
+        table, batches = schema.request_set, schema.batch
+        conditions: list[sa.ColumnElement[bool]] = [table.c.resolved_at.is_(None)]
+        if scope.account is not None:
+            of_account = sa.select(batches.c.request_set_id).where(
+                batches.c.account == scope.account
+            )
+            conditions.append(table.c.id.in_(of_account))
+        if scope.inference is not None:
+            conditions.append(table.c.inference == scope.inference)
+        if scope.partition_key is not None:
+            conditions.append(table.c.partition_key == scope.partition_key)
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(table).where(*conditions).order_by(table.c.id)
+            ).mappings()
+            return [request_set_of(row) for row in rows]
+
+    def without_batches(self) -> Sequence[RequestSet]:
+        """Current request sets that wait for results and have no batch at all.
+
+        Every request of theirs is too large to send, or whoever opened them died before planning.
+        """
+        table, batches = schema.request_set, schema.batch
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(table).where(
+                    table.c.is_current,
+                    table.c.resolved_at.is_(None),
+                    ~sa.exists().where(batches.c.request_set_id == table.c.id),
+                )
+            ).mappings()
+            return [request_set_of(row) for row in rows]
+
     def hold(
         self, inference: str, partition_keys: Collection[str], *, holder: str, lease: timedelta
     ) -> None:
@@ -101,16 +165,23 @@ class RequestSets:
         table, now = schema.request_set, self._clock()
         free = sa.or_(table.c.holder.is_(None), table.c.holder == holder, table.c.held_until < now)
         keys = sorted(partition_keys)
-        with self._writing.begin() as connection:
-            for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+            # In one order, so that of two that hold at once neither has what the other waits for.
+            theirs = (
+                sa.select(table.c.id)
+                .where(
+                    table.c.inference == inference,
+                    table.c.partition_key.in_(keys[start : start + _KEYS_PER_STATEMENT]),
+                    table.c.is_current,
+                    free,
+                )
+                .order_by(table.c.id)
+                .with_for_update()
+            )
+            with self._writing.begin() as connection:
                 connection.execute(
                     table.update()
-                    .where(
-                        table.c.inference == inference,
-                        table.c.partition_key.in_(keys[start : start + _KEYS_PER_STATEMENT]),
-                        table.c.is_current,
-                        free,
-                    )
+                    .where(table.c.id.in_(theirs))
                     .values(holder=holder, held_until=now + lease)
                 )
 
@@ -134,6 +205,67 @@ class RequestSets:
             return {
                 row.partition_key: Hold(holder=row.holder, until=row.held_until) for row in rows
             }
+
+    def want(self, inferences: Collection[str]) -> None:
+        """Say that a live process wants to send what these inferences have planned.
+
+        A batch that nobody said this of for a while keeps no other waiting for its turn.
+        """
+        table, sets, now = schema.batch, schema.request_set, self._clock()
+        theirs = sa.select(sets.c.id).where(sets.c.inference.in_(list(inferences)))
+        # A batch that somebody has in hand at this moment is about to be sent or dropped.
+        waiting = (
+            sa.select(table.c.id)
+            .where(
+                table.c.state == BatchState.PLANNED,
+                table.c.request_set_id.in_(theirs),
+                sa.or_(table.c.wanted_at.is_(None), table.c.wanted_at < now - WANTED_EVERY),
+            )
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing.begin() as connection:
+            connection.execute(table.update().where(table.c.id.in_(waiting)).values(wanted_at=now))
+
+    def cancel(
+        self, request_set: RequestSet, *, owner: str, reason: str, cancels_batches: bool
+    ) -> int:
+        """Send nothing more of an unresolved request set; how many planned batches that drops.
+
+        With `cancels_batches` what is at the provider is to be cancelled there too; it stays
+        submitted until the provider says that it ended.
+        """
+        table, sets = schema.batch, schema.request_set
+        with self._writing.begin() as connection:
+            cancelled = connection.execute(
+                sets.update()
+                .where(sets.c.id == request_set.id, sets.c.resolved_at.is_(None))
+                .values(
+                    cancelled_at=sa.func.coalesce(sets.c.cancelled_at, self._clock()),
+                    cancels_batches=sa.or_(sets.c.cancels_batches, sa.literal(cancels_batches)),
+                )
+            )
+            if cancelled.rowcount == 0:
+                return 0
+            # Locked, so that each is still planned when it is dropped.
+            planned = connection.execute(
+                batch_select()
+                .where(
+                    table.c.request_set_id == request_set.id,
+                    table.c.state == BatchState.PLANNED,
+                )
+                .with_for_update(of=table)
+            ).mappings()
+            dropped = [batch_of(row) for row in planned]
+            for batch in dropped:
+                move(
+                    connection,
+                    self._clock(),
+                    batch,
+                    BatchState.ABANDONED,
+                    owner=owner,
+                    reason=reason,
+                )
+        return len(dropped)
 
     def resolve(self, request_set: RequestSet) -> None:
         """Every item of the request set has its final outcome, and the results are written."""

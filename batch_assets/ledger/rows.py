@@ -1,12 +1,14 @@
 """Rows of the ledger as frozen facts, and facts as columns: the one place that knows both."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from batch_assets.domain.batch import (
     Account,
     Batch,
     BatchId,
+    BatchProblem,
     BatchState,
     Event,
     RequestSet,
@@ -32,7 +34,10 @@ _SHARED = (
     "submitted_at",
     "ended_at",
     "polled_at",
+    "wanted_at",
+    "cancel_requested_at",
     "provider_id",
+    "input_file_id",
     "provider_status",
     "output_file_id",
     "error_file_id",
@@ -55,6 +60,9 @@ def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
         created_at=row[f"{prefix}created_at"],
         wave=row[f"{prefix}wave"],
         resolved_at=row[f"{prefix}resolved_at"],
+        origin=row[f"{prefix}origin"],
+        cancelled_at=row[f"{prefix}cancelled_at"],
+        cancels_batches=row[f"{prefix}cancels_batches"],
     )
 
 
@@ -65,7 +73,10 @@ def batch_of(row: Mapping[Any, Any]) -> Batch:
         request_set=request_set_of(row, SET_PREFIX),
         account=Account(row["account"]),
         state=BatchState(row["state"]),
-        reservation=Reservation(requests=row["requests"], tokens=row["tokens"], batches=1),
+        reservation=Reservation(
+            requests=row["requests"], tokens=row["tokens"], inputs=row["inputs"], batches=1
+        ),
+        problems=tuple(BatchProblem(**problem) for problem in row["problems"]),
         **{name: row[name] for name in _SHARED},
     )
 
@@ -77,6 +88,11 @@ def observed(found: ProviderBatch) -> dict[str, Any]:
         "completed": found.completed,
         "failed": found.failed,
     }
+
+
+def problems_of(found: ProviderBatch) -> list[dict[str, Any]]:
+    """The provider's reasons as the ledger keeps them."""
+    return [asdict(problem) for problem in found.problems]
 
 
 def event_of(row: Mapping[Any, Any]) -> Event:

@@ -41,6 +41,11 @@ account = sa.Table(
     "account",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("believed_tokens", sa.BigInteger),
+    sa.Column("refusals", sa.Integer, nullable=False),
+    sa.Column("not_before", UtcTimestamp),
+    sa.Column("refusal", sa.Text),
+    sa.Column("swept_at", UtcTimestamp),
 )
 
 request_set = sa.Table(
@@ -56,6 +61,10 @@ request_set = sa.Table(
     sa.Column("resolved_at", UtcTimestamp),
     sa.Column("holder", sa.Text),
     sa.Column("held_until", UtcTimestamp),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("cancelled_at", UtcTimestamp),
+    sa.Column("cancels_batches", sa.Boolean, nullable=False),
+    sa.Column("increment_mark", sa.Text),
 )
 
 batch = sa.Table(
@@ -89,6 +98,11 @@ batch = sa.Table(
     sa.Column("error_code", sa.Text),
     sa.Column("refusals", sa.Integer, nullable=False),
     sa.Column("not_before", UtcTimestamp),
+    sa.Column("inputs", sa.BigInteger, nullable=False),
+    sa.Column("input_file_id", sa.Text),
+    sa.Column("problems", sa.JSON, nullable=False),
+    sa.Column("wanted_at", UtcTimestamp),
+    sa.Column("cancel_requested_at", UtcTimestamp),
 )
 
 event = sa.Table(
@@ -101,4 +115,31 @@ event = sa.Table(
     sa.Column("to_state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text),
     sa.Column("reason", sa.Text),
+)
+
+pause = sa.Table(
+    "pause",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.Text),
+    sa.Column("inference", sa.Text),
+    sa.Column("partition_key", sa.Text),
+    sa.Column("since", UtcTimestamp, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("is_stop", sa.Boolean, nullable=False),
+    sa.Column("lifted_at", UtcTimestamp),
+    sa.Column("lifted_by", sa.Text),
+)
+
+increment = sa.Table(
+    "increment",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("request_set_id", sa.ForeignKey("request_set.id"), nullable=False),
+    sa.Column("inference", sa.Text, nullable=False),
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
 )

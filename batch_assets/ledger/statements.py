@@ -20,6 +20,9 @@ def insert_planned(
     inserted = connection.execute(
         schema.batch.insert().values(
             refusals=refusals,
+            problems=[],
+            # Whoever plans it is about to send it.
+            wanted_at=now,
             state=BatchState.PLANNED,
             key=secrets.token_hex(16),
             created_at=now,
@@ -84,26 +87,36 @@ def lock_account(connection: sa.Connection, account: Account) -> None:
     if connection.execute(locked).one_or_none() is not None:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert: Any = dialect.insert(table).values(name=account)
+    insert: Any = dialect.insert(table).values(name=account, refusals=0)
     connection.execute(insert.on_conflict_do_nothing())
     connection.execute(locked).one()
 
 
-def lock_partition(connection: sa.Connection, inference: str, partition_key: str) -> None:
-    """Let one process at a time say which request set is a partition's current one."""
+def lock_by_name(connection: sa.Connection, name: str) -> None:
+    """Let one process at a time into what goes by this name (SQLite's writer lock does already)."""
     if connection.dialect.name == "postgresql":
-        name = sa.func.hashtextextended(f"{inference}/{partition_key}", 0)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
+        key = sa.func.hashtextextended(name, 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def held_by(connection: sa.Connection, account: Account) -> Reservation:
     """What the account's batches hold of its budget."""
-    table = schema.batch
-    row = connection.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(table.c.requests), 0),
-            sa.func.coalesce(sa.func.sum(table.c.tokens), 0),
-        ).where(table.c.account == account, table.c.state.in_(list(HOLDING)))
-    ).one()
-    return Reservation(batches=int(row[0]), requests=int(row[1]), tokens=int(row[2]))
+    return sum(held_by_origin(connection, account).values(), Reservation())
+
+
+def held_by_origin(connection: sa.Connection, account: Account) -> dict[str, Reservation]:
+    """What the account's batches hold of its budget, by who asked for them."""
+    table, sets = schema.batch, schema.request_set
+    sums = (sa.func.sum(table.c[unit]) for unit in ("requests", "tokens", "inputs"))
+    rows = connection.execute(
+        sa.select(sets.c.origin, sa.func.count(), *sums)
+        .join(sets, sets.c.id == table.c.request_set_id)
+        .where(table.c.account == account, table.c.state.in_(list(HOLDING)))
+        .group_by(sets.c.origin)
+    )
+    return {
+        origin: Reservation(
+            batches=int(batches), requests=int(requests), tokens=int(tokens), inputs=int(inputs)
+        )
+        for origin, batches, requests, tokens, inputs in rows
+    }

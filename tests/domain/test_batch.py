@@ -17,6 +17,7 @@ def test_the_table_has_these_moves_and_no_others():
         ("reserved", "planned"),
         ("reserved", "abandoned"),
         ("submitted", "ended"),
+        ("submitted", "abandoned"),
         ("ended", "collected"),
         ("ended", "abandoned"),
     }
@@ -47,8 +48,9 @@ def test_budget_is_held_while_a_batch_may_be_at_the_provider():
     assert set(HOLDING) == {BatchState.RESERVED, BatchState.SUBMITTED}
 
 
-def test_a_submitted_batch_is_never_given_up_before_it_ended():
+def test_a_submitted_batch_is_followed_to_its_end_unless_a_person_says_it_is_lost():
     """Row 18: cancelling is a request; the batch is observed until the provider is done."""
-    assert [target for current, target in MOVES if current is BatchState.SUBMITTED] == [
-        BatchState.ENDED
-    ]
+    assert {target: why for (current, target), why in MOVES.items() if current == "submitted"} == {
+        BatchState.ENDED: "end: the provider reached a terminal status",
+        BatchState.ABANDONED: "lose: a person says that the provider does not have it any more",
+    }

@@ -1,19 +1,90 @@
+from datetime import timedelta
+from itertools import pairwise
+
 import pytest
 
-from batch_assets.domain.wave import RetryPolicy
+from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.outcome import Failure
+from batch_assets.domain.wave import MOST_UNCOUNTED, RetryPolicy
+
+#: Asked again unless a policy says otherwise.
+BY_DEFAULT = {
+    "rate_limited",
+    "server_error",
+    "timeout",
+    "expired",
+    "missing",
+    "invalid",
+    "not_run",
+}
 
 
-@pytest.mark.parametrize(("wave", "allowed"), [(0, True), (1, True), (2, False), (3, False)])
-def test_three_waves_are_the_first_and_two_more(wave, allowed):
-    assert RetryPolicy(max_waves=3).allows_after(wave) is allowed
+def test_what_another_try_can_cure_is_asked_again():
+    """Rows 8, 16 and 27: by name, and nothing else."""
+    policy = RetryPolicy()
+
+    again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
+
+    assert again == BY_DEFAULT | {"account", "withdrawn"}
+    assert not policy.asks_again(None, 1, 0)
+
+
+def test_a_policy_names_what_is_asked_again():
+    policy = RetryPolicy(ask_again=["truncated", "expired"])
+
+    again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
+
+    assert again == {"truncated", "expired", "account", "withdrawn"}
+
+
+@pytest.mark.parametrize(("attempts", "allowed"), [(1, True), (2, True), (3, False), (4, False)])
+def test_an_item_is_asked_three_times_at_most(attempts, allowed):
+    assert RetryPolicy(max_waves=3).asks_again(Failure.EXPIRED, attempts, 0) is allowed
 
 
 def test_one_wave_never_asks_again():
     """Row 27: what the policy says is what happens."""
-    assert not RetryPolicy(max_waves=1).allows_after(0)
+    assert not RetryPolicy(max_waves=1).asks_again(Failure.EXPIRED, 1, 0)
 
 
-@pytest.mark.parametrize("waves", [0, -1])
-def test_a_policy_without_the_first_wave_is_refused(waves):
-    with pytest.raises(ValueError, match=f"max_waves is {waves}"):
-        RetryPolicy(max_waves=waves)
+@pytest.mark.parametrize("failure", [Failure.ACCOUNT, Failure.WITHDRAWN])
+def test_what_a_person_puts_right_uses_up_no_attempt_but_has_an_end(failure):
+    """Row 57. Five times the account was put right, and this item found it wrong again."""
+    policy = RetryPolicy(max_waves=1, ask_again=[])
+
+    asked = [policy.asks_again(failure, 0, uncounted) for uncounted in range(1, 8)]
+
+    assert asked == [True] * (MOST_UNCOUNTED - 1) + [False] * (8 - MOST_UNCOUNTED)
+
+
+def test_waits_between_waves_grow_to_the_longest():
+    policy = RetryPolicy(first_wait=timedelta(minutes=1), longest_wait=timedelta(hours=1))
+
+    waits = [policy.wait_before(wave, "words/p") for wave in range(1, 12)]
+
+    assert timedelta(seconds=45) <= waits[0] <= timedelta(seconds=75)
+    assert all(later > earlier for earlier, later in pairwise(waits[:5]))
+    assert all(timedelta(minutes=45) <= wait <= timedelta(minutes=75) for wait in waits[6:])
+
+
+def test_partitions_do_not_come_back_at_the_same_moment():
+    waits = {RetryPolicy().wait_before(1, f"words/{number}") for number in range(10)}
+
+    assert len(waits) == 10
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"max_waves": 0}, "max_waves is 0"),
+        ({"max_waves": -1}, "max_waves is -1"),
+        ({"ask_again": ["expired", "400"]}, "ask_again has '400'; it is a list of names among exp"),
+        ({"ask_again": ["rejected", "oversize"]}, "ask_again has 'oversize', 'rejected'"),
+        ({"ask_again": "expired"}, "ask_again has 'expired'; it is a list"),
+        ({"first_wait": timedelta(seconds=-1)}, "first_wait is -1 day"),
+        ({"first_wait": timedelta(hours=2)}, "no longer than the longest"),
+    ],
+)
+def test_a_policy_that_cannot_be_kept_is_refused_with_what_is_allowed(over, said):
+    with pytest.raises(DeclarationError, match=f"retries: .*{said}"):
+        RetryPolicy(**over)

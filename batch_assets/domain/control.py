@@ -1,0 +1,67 @@
+"""What keeps a planned batch from being sent: a pause, the account's stop, want of room."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from batch_assets.domain.batch import Account
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What an order of a person's covers: an account, an inference, or one of its partitions."""
+
+    account: Account | None = None
+    inference: str | None = None
+    partition_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.account is None and self.inference is None:
+            raise ValueError("a scope names an account or an inference")
+        if self.account is not None and self.inference is not None:
+            raise ValueError("a scope names an account or an inference, not both")
+        if self.partition_key is not None and self.inference is None:
+            raise ValueError(f"partition {self.partition_key} of which inference? name it too")
+
+    def __str__(self) -> str:
+        if self.account is not None:
+            return f"account {self.account}"
+        if self.partition_key is not None:
+            return f"partition {self.partition_key} of {self.inference}"
+        return f"inference {self.inference}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """An order to send nothing new of a scope; what is out finishes and is collected."""
+
+    scope: Scope
+    since: datetime
+    #: Who gave it.
+    owner: str
+    reason: str
+    #: Whether the provider refused the account, so that a person must put something right first.
+    is_stop: bool
+
+
+class WaitKind(StrEnum):
+    """Why a planned batch was not sent now."""
+
+    #: The account's budget is held by other batches.
+    BUDGET = "budget"
+    #: Those who hold less of the account's budget go first.
+    TURN = "turn"
+    #: The provider refused more a moment ago.
+    CAPACITY = "capacity"
+    #: A person paused it.
+    PAUSED = "paused"
+    #: The provider refuses the account.
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A planned batch that is not sent now, with why, in a sentence for a person."""
+
+    kind: WaitKind
+    reason: str

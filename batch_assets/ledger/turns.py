@@ -1,0 +1,148 @@
+"""Whether a planned batch may take its share of the account's budget now, inside a transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from batch_assets.domain.batch import Account, Batch, BatchId, BatchState
+from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.control import Pause, Waiting, WaitKind
+from batch_assets.domain.queue import Demand, asked_before
+from batch_assets.ledger import schema
+from batch_assets.ledger.accounts import capacity_of
+from batch_assets.ledger.pauses import covers, standing_pauses
+from batch_assets.ledger.statements import held_by_origin
+
+#: A planned batch counts among those that wait for their turn for so long after a live process last
+#: wanted to send it: nobody waits for a code location that is gone.
+DEMAND_LASTS = timedelta(minutes=5)
+
+#: How often the wish to send a batch is written down anew.
+WANTED_EVERY = timedelta(minutes=1)
+
+_UNITS = ("requests", "tokens", "inputs")
+
+
+def wait_of(
+    connection: sa.Connection, now: datetime, batch: Batch, budget: Budget
+) -> Waiting | None:
+    """Why the batch must wait; None where it may be sent. The account is locked by the caller."""
+    pauses = standing_pauses(connection)
+    if (ordered := _ordered_to_wait(batch, pauses)) is not None:
+        return ordered
+    held = held_by_origin(connection, batch.account)
+    total = sum(held.values(), Reservation())
+    if not budget.has_room(total, batch.reservation):
+        return Waiting(kind=WaitKind.BUDGET, reason=_in_words(total, budget))
+    capacity = capacity_of(connection, batch.account)
+    if not capacity.allows(total, batch.reservation, now):
+        return Waiting(
+            kind=WaitKind.CAPACITY,
+            reason=f"the provider has no more room for now: {capacity.reason}; more is offered "
+            f"from {capacity.not_before:%Y-%m-%d %H:%M:%S} UTC on",
+        )
+    demands = _demands(connection, now, batch.account, budget, pauses)
+    before = asked_before(batch, demands, held, budget)
+    if not budget.has_room(total + before, batch.reservation):
+        return Waiting(
+            kind=WaitKind.TURN,
+            reason=f"{before.batches} batches go first, of backfills or runs that hold less of "
+            f"the account: {_in_words(total, budget)}",
+        )
+    return None
+
+
+def write_down(connection: sa.Connection, now: datetime, batch: Batch, waiting: Waiting) -> None:
+    """Say on the batch why it waits, and that somebody alive wants to send it."""
+    table = schema.batch
+    wanted = waiting.kind not in (WaitKind.PAUSED, WaitKind.STOPPED)
+    is_fresh = batch.reason and batch.wanted_at and now < batch.wanted_at + WANTED_EVERY
+    if batch.reason == waiting.reason if not wanted else is_fresh:
+        return
+    values = {"reason": waiting.reason} | ({"wanted_at": now} if wanted else {})
+    connection.execute(
+        table.update()
+        .where(table.c.id == batch.id, table.c.state == BatchState.PLANNED)
+        .values(**values)
+    )
+
+
+def _ordered_to_wait(batch: Batch, pauses: Sequence[Pause]) -> Waiting | None:
+    request_set = batch.request_set
+    if request_set.cancelled_at is not None:
+        return Waiting(kind=WaitKind.PAUSED, reason=f"{request_set.partition_key} is cancelled")
+    for pause in sorted(pauses, key=lambda pause: not pause.is_stop):
+        if covers(pause.scope, batch):
+            kind = WaitKind.STOPPED if pause.is_stop else WaitKind.PAUSED
+            word = "stopped" if pause.is_stop else f"paused by {pause.owner}"
+            return Waiting(kind=kind, reason=f"{pause.scope} is {word}: {pause.reason}")
+    return None
+
+
+def _demands(
+    connection: sa.Connection,
+    now: datetime,
+    account: Account,
+    budget: Budget,
+    pauses: Sequence[Pause],
+) -> list[Demand]:
+    """What each origin wants to send now, batches aside that never fit."""
+    table, sets = schema.batch, schema.request_set
+    paused = [
+        sa.and_(
+            sets.c.inference == pause.scope.inference,
+            sets.c.partition_key == pause.scope.partition_key
+            if pause.scope.partition_key is not None
+            else sa.true(),
+        )
+        for pause in pauses
+        if pause.scope.inference is not None
+    ]
+    limits = [
+        table.c[unit] <= limit for unit in _UNITS if (limit := getattr(budget, unit)) is not None
+    ]
+    rows = connection.execute(
+        sa.select(
+            sets.c.origin,
+            sa.func.min(table.c.id),
+            sa.func.count(),
+            *(sa.func.sum(table.c[unit]) for unit in _UNITS),
+        )
+        .join(sets, sets.c.id == table.c.request_set_id)
+        .where(
+            table.c.account == account,
+            table.c.state == BatchState.PLANNED,
+            table.c.wanted_at >= now - DEMAND_LASTS,
+            sa.or_(table.c.not_before.is_(None), table.c.not_before <= now),
+            sets.c.cancelled_at.is_(None),
+            sa.not_(sa.or_(sa.false(), *paused)),
+            *limits,
+        )
+        .group_by(sets.c.origin)
+    )
+    return [
+        Demand(
+            origin=origin,
+            first=BatchId(first),
+            asked=Reservation(batches=count, **dict(zip(_UNITS, map(int, sums), strict=True))),
+        )
+        for origin, first, count, *sums in rows
+    ]
+
+
+def _in_words(held: Reservation, budget: Budget) -> str:
+    limits: Mapping[str, int | None] = {
+        "batches": budget.batches,
+        "tokens": budget.tokens,
+        "requests": budget.requests,
+        "embedding inputs": budget.inputs,
+    }
+    taken = {
+        "batches": held.batches,
+        "tokens": held.tokens,
+        "requests": held.requests,
+        "embedding inputs": held.inputs,
+    }
+    parts = [f"{taken[u]:,} of {limit:,} {u}" for u, limit in limits.items() if limit is not None]
+    return f"the account holds {', '.join(parts)}; it is sent when there is room"
