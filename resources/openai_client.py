@@ -3,25 +3,36 @@
 Importing this module imports the SDK, so `batch_assets.resources.openai` does it at its first call.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from openai import OpenAI, Timeout, omit
+from openai import APIStatusError, NotFoundError, OpenAI, Timeout, omit
 
-from batch_assets.domain.errors import AccountRefused, ArtifactError
+from batch_assets.domain.errors import AccountRefused, ArtifactError, ProviderUnavailable
 from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
 from batch_assets.resources.openai_errors import translated
+from batch_assets.resources.openai_options import CreateOptions
+from batch_assets.resources.openai_patience import Patience
 from batch_assets.resources.openai_replies import (
+    NotListed,
     Unreadable,
     check_length,
+    check_whole,
     described,
     required_text,
 )
 
 #: Batches per list call (`batch_list_params.py`: 1 to 100).
 PAGE = 100
+
+#: Files per list call (`file_list_params.py`: 1 to 10,000).
+FILE_PAGE = 1_000
+
+#: How servers answer a call that they do not have.
+NO_ROUTE = frozenset({404, 405, 501})
 
 #: Longest wait for a connection; the client's own timeout is for silence on one that stands.
 CONNECT_SECONDS = 10.0
@@ -43,6 +54,8 @@ class OpenAIClient:
         project: str | None,
         timeout_seconds: float,
         max_retries: int,
+        options: CreateOptions,
+        patience: Patience,
     ) -> None:
         """Raises AccountRefused for a key that no HTTP header can carry."""
         if not (api_key and api_key.isascii() and api_key.isprintable()):
@@ -55,29 +68,34 @@ class OpenAIClient:
         self._api_key = api_key
         self._organization = organization
         self._project = project
-        sdk = OpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            timeout=Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-            max_retries=max_retries,
+        self._options = options
+        self._patience = patience
+        self._timeout_seconds = timeout_seconds
+        self._sdk = self._pinned(
+            OpenAI(
+                api_key=api_key,
+                base_url=base_url,
+                timeout=_timeout(timeout_seconds),
+                max_retries=max_retries,
+            )
         )
-        self._sdk = self._pinned(sdk)
-        self._sdk_without_retries = self._pinned(sdk.with_options(max_retries=0))
 
     def close(self) -> None:
-        """Close the connections; both faces of the SDK share them."""
+        """Close the connections; all faces of the SDK share them."""
         self._sdk.close()
 
-    def upload(self, shard: Path, *, key: str, expires_after_seconds: int | None) -> str:
+    def upload(self, shard: Path, *, key: str) -> str:
         """The id that the shard's file gets. Raises ArtifactError where it cannot be read here.
 
         The SDK streams an open file and rewinds it to try again; a path it reads into memory.
         """
-        seconds = expires_after_seconds
-        with self._translated(f"uploading {shard.name} of the batch {key}"):
+        call = f"uploading {shard.name} of the batch {key}"
+        seconds = self._options.input_expires_after_seconds
+        sdk = self._face(call)
+        with self._translated(call):
             try:
                 with shard.open("rb") as handle:
-                    reply = self._sdk.files.create(
+                    reply = sdk.files.create(
                         file=(f"{key}.jsonl", handle),
                         purpose="batch",
                         expires_after={"anchor": "created_at", "seconds": seconds}
@@ -90,37 +108,70 @@ class OpenAIClient:
 
     def create(self, input_file_id: str, *, endpoint: str, key: str) -> ProviderBatch:
         """Create the batch by one single request."""
-        with self._translated(f"creating the batch {key}", creating=True):
+        call = f"creating the batch {key}"
+        seconds = self._options.output_expires_after_seconds
+        sdk = self._face(call, retrying=False)
+        with self._translated(call, creating=True):
             return described(
-                self._sdk_without_retries.batches.create(
-                    completion_window="24h",
+                sdk.batches.create(
+                    completion_window=cast("Any", self._options.completion_window),
                     endpoint=cast("Any", endpoint),
                     input_file_id=input_file_id,
-                    metadata={KEY_METADATA: key},
+                    metadata={**self._options.metadata, KEY_METADATA: key},
+                    output_expires_after={"anchor": "created_at", "seconds": seconds}
+                    if seconds
+                    else omit,
                 )
             )
 
-    def page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
+    def batch_page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
         """Up to 100 batches, as the SDK has them, and the cursor of the next page.
 
-        The cursor is None at the end of the list. Raises ProviderUnavailable where the list
-        breaks off before it.
+        The cursor is None at the end of the list. Raises NotListed where the server has no list,
+        ProviderUnavailable where the list breaks off before its end.
         """
+        batches = self._face(call).batches.with_raw_response
+        return self._page(
+            call, "batches", after, lambda: batches.list(limit=PAGE, after=after or omit)
+        )
+
+    def file_page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
+        """Up to 1,000 files that were uploaded for batches, newest first, as `batch_page` does."""
+        files = self._face(call).files.with_raw_response
+        return self._page(
+            call,
+            "files",
+            after,
+            lambda: files.list(purpose="batch", order="desc", limit=FILE_PAGE, after=after or omit),
+        )
+
+    def _page(
+        self, call: str, what: str, after: str | None, ask: Callable[[], Any]
+    ) -> tuple[list[object], str | None]:
         with self._translated(call):
-            reply = self._sdk.batches.with_raw_response.list(limit=PAGE, after=after or omit)
+            try:
+                reply = ask()
+            except APIStatusError as error:
+                if error.status_code not in NO_ROUTE:
+                    raise
+                if after is not None:
+                    raise Unreadable("the list breaks off") from error
+                raise NotListed(
+                    f"the server has no list of {what} (HTTP {error.status_code})"
+                ) from error
             # The SDK's own `list` fails with an AttributeError on a reply that is no JSON object.
             if not isinstance(reply.http_response.json(), dict):
                 raise Unreadable("the reply is no list")
             page = reply.parse()
-            batches: object = page.data
-            if not isinstance(batches, list):
+            entries: object = page.data
+            if not isinstance(entries, list):
                 raise Unreadable("the reply has no data")
-            if page.has_more is False or (not batches and page.has_more is None):
-                return batches, None
-            cursor = required_text(batches[-1] if batches else None, "id")
+            if page.has_more is False or (not entries and page.has_more is None):
+                return entries, None
+            cursor = required_text(entries[-1] if entries else None, "id")
             if cursor == after:
                 raise Unreadable("the list repeats itself")
-            return batches, cursor
+            return entries, cursor
 
     def describe(self, call: str, batch: object) -> ProviderBatch:
         """A batch of a page in our own words."""
@@ -128,24 +179,58 @@ class OpenAIClient:
             return described(batch)
 
     def retrieve(self, batch_id: str) -> ProviderBatch:
-        with self._translated(f"reading the batch {batch_id}"):
-            return described(self._sdk.batches.retrieve(batch_id))
+        call = f"reading the batch {batch_id}"
+        sdk = self._face(call)
+        with self._translated(call):
+            return described(sdk.batches.retrieve(batch_id))
 
     def cancel(self, batch_id: str) -> ProviderBatch:
-        with self._translated(f"cancelling the batch {batch_id}"):
-            return described(self._sdk.batches.cancel(batch_id))
+        call = f"cancelling the batch {batch_id}"
+        sdk = self._face(call)
+        with self._translated(call):
+            return described(sdk.batches.cancel(batch_id))
 
     def download(self, file_id: str, sink: BinaryIO) -> None:
-        """Write the file to `sink` in blocks of the size in which they arrive."""
+        """Write the file to `sink` in blocks of the size in which they arrive.
+
+        A reply that breaks off looks whole where it announced no length, and so does a gateway's
+        page: the server is asked for the file's own length, too, where it has one.
+        """
+        call = f"downloading the file {file_id}"
         received = 0
-        with (
-            self._translated(f"downloading the file {file_id}"),
-            self._sdk.files.with_streaming_response.content(file_id) as reply,
-        ):
-            for block in reply.iter_bytes():
-                sink.write(block)
-                received += len(block)
-            check_length(reply.headers, received)
+        sdk = self._face(call)
+        with self._translated(call):
+            with sdk.files.with_streaming_response.content(file_id) as reply:
+                for block in reply.iter_bytes():
+                    sink.write(block)
+                    received += len(block)
+                check_length(reply.headers, received)
+            try:
+                file = sdk.files.retrieve(file_id)
+            except APIStatusError as error:
+                if error.status_code not in NO_ROUTE:
+                    raise
+            else:
+                check_whole(file, received)
+
+    def delete_file(self, file_id: str, *, retrying: bool = True) -> None:
+        """Delete a file; one that the server does not have any more is no error."""
+        call = f"deleting the file {file_id}"
+        sdk = self._face(call, retrying=retrying)
+        with self._translated(call), suppress(NotFoundError):
+            sdk.files.delete(file_id)
+
+    def _face(self, call: str, *, retrying: bool = True) -> OpenAI:
+        """The SDK for one call. Raises ProviderUnavailable where the caller has no time left."""
+        left = self._patience.seconds_left
+        if left is None:
+            return self._sdk if retrying else self._pinned(self._sdk.with_options(max_retries=0))
+        if left <= 0:
+            raise ProviderUnavailable(
+                f"{call}: the time for it is over; it is tried again the next time"
+            )
+        timeout = _timeout(min(left, self._timeout_seconds))
+        return self._pinned(self._sdk.with_options(max_retries=0, timeout=timeout))
 
     def _pinned(self, sdk: OpenAI) -> OpenAI:
         """Drops the organization and project that the SDK takes from the environment, so that the
@@ -156,3 +241,7 @@ class OpenAIClient:
 
     def _translated(self, call: str, *, creating: bool = False) -> AbstractContextManager[None]:
         return translated(call, base_url=self._shown_url, secret=self._api_key, creating=creating)
+
+
+def _timeout(seconds: float) -> Timeout:
+    return Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))

@@ -99,7 +99,7 @@ _MONEY = _Verdict(
 _FULL = _Verdict(
     CapacityRefused,
     "the provider is full for now",
-    "wait, or lower the resource's max_enqueued_tokens or max_open_batches",
+    "wait, or lower the resource's token_limit or max_open_batches",
 )
 _REFUSED = _Verdict(
     RequestRefused,

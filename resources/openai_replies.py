@@ -8,7 +8,8 @@ Compatible servers send times as strings, errors as a plain list, and "" for a f
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from batch_assets.domain.provider import KEY_METADATA, BatchProblem, Phase, ProviderBatch
+from batch_assets.domain.batch import BatchProblem
+from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch
 from batch_assets.domain.usage import Usage
 
 #: Every status of `types/batch.py` (openai-python 3.54); `cancelling` lasts up to ten minutes.
@@ -28,6 +29,10 @@ class Unreadable(ValueError):
     """A reply came, and it does not hold what the API promises."""
 
 
+class NotListed(LookupError):
+    """The server has no such list: it speaks a part of the API only."""
+
+
 def described(batch: object) -> ProviderBatch:
     """The batch of a reply, a model of the SDK. Raises Unreadable without id, status or time."""
     status = required_text(batch, "status")
@@ -38,9 +43,9 @@ def described(batch: object) -> ProviderBatch:
         status=status,
         created_at=_moment(batch),
         key=key_of(batch),
-        input_file_id=_text(field_of(batch, "input_file_id")),
-        output_file_id=_text(field_of(batch, "output_file_id")),
-        error_file_id=_text(field_of(batch, "error_file_id")),
+        input_file_id=text_of(batch, "input_file_id"),
+        output_file_id=text_of(batch, "output_file_id"),
+        error_file_id=text_of(batch, "error_file_id"),
         completed=_number(field_of(counts, "completed")),
         failed=_number(field_of(counts, "failed")),
         total=_number(field_of(counts, "total")),
@@ -51,12 +56,12 @@ def described(batch: object) -> ProviderBatch:
 
 def key_of(batch: object) -> str | None:
     """The key that we gave the batch in its metadata."""
-    return _text(field_of(field_of(batch, "metadata"), KEY_METADATA))
+    return text_of(field_of(batch, "metadata"), KEY_METADATA)
 
 
-def created_at(batch: object) -> int | None:
+def created_at(entry: object) -> int | None:
     """Unix seconds."""
-    return _number(field_of(batch, "created_at"))
+    return _number(field_of(entry, "created_at"))
 
 
 def field_of(value: object, name: str) -> object:
@@ -64,9 +69,15 @@ def field_of(value: object, name: str) -> object:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
+def text_of(value: object, name: str) -> str | None:
+    """The field where it is a text that is not empty."""
+    found = field_of(value, name)
+    return found if isinstance(found, str) and found else None
+
+
 def required_text(reply: object, name: str) -> str:
     """A field that the API promises. Raises Unreadable without it."""
-    text = _text(field_of(reply, name))
+    text = text_of(reply, name)
     if text is None:
         raise Unreadable(f"the reply has no {name}")
     return text
@@ -81,6 +92,16 @@ def check_length(headers: Mapping[str, str], received: int) -> None:
     announced = _number(headers.get("content-length"))
     if announced not in (None, received) and "content-encoding" not in headers:
         raise Unreadable(f"{received:,} bytes came of {announced:,} announced")
+
+
+def check_whole(file: object, received: int) -> None:
+    """Raise Unreadable where less came than the server says the file has.
+
+    More is let pass: a server that does not count says 0.
+    """
+    size = _number(field_of(file, "bytes"))
+    if size is not None and received < size:
+        raise Unreadable(f"{received:,} bytes came of a file of {size:,}")
 
 
 def _moment(batch: object) -> datetime:
@@ -99,8 +120,8 @@ def _problems(errors: object) -> tuple[BatchProblem, ...]:
         return ()
     return tuple(
         BatchProblem(
-            code=_text(field_of(entry, "code")),
-            message=_text(field_of(entry, "message")),
+            code=text_of(entry, "code"),
+            message=text_of(entry, "message"),
             line=_number(field_of(entry, "line")),
         )
         for entry in entries
@@ -119,10 +140,6 @@ def _usage(usage: object) -> Usage | None:
         output_tokens=_number(field_of(usage, "output_tokens")) or 0,
         reasoning_tokens=_number(field_of(of_output, "reasoning_tokens")) or 0,
     )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _number(value: object) -> int | None:

@@ -1,8 +1,8 @@
-"""A ledger on every database it is made for: SQLite, and Postgres where POSTGRES_URL names one."""
+"""A ledger on every database it is made for: SQLite and Postgres."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,32 +13,18 @@ from ledger_world import Clock
 from batch_assets.ledger import Ledger
 from batch_assets.ledger.engine import open_engine
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL")
-
 NewDatabase = Callable[[], str]
 
 
-@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES_URL else [])])
+@pytest.fixture(params=["sqlite", "postgres"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewDatabase]:
-    """Makes an empty database and gives its URL."""
+    """Makes an empty database and gives its URL; on Postgres, a schema of the server's."""
     if request.param == "sqlite":
         yield lambda: f"sqlite:///{tmp_path / 'ledgers' / secrets.token_hex(4)}.db"
         return
-    engine = sa.create_engine(POSTGRES_URL or "")
-    schemas: list[str] = []
-
-    def make() -> str:
-        schemas.append(f"ledger_{secrets.token_hex(4)}")
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {schemas[-1]}")
-        found = engine.url.update_query_dict({"options": f"-csearch_path={schemas[-1]}"})
-        return found.render_as_string(hide_password=False)
-
-    yield make
-    with engine.begin() as connection:
-        for schema in schemas:
-            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-    engine.dispose()
+    new_schema = request.getfixturevalue("new_schema")
+    with ExitStack() as schemas:
+        yield lambda: schemas.enter_context(new_schema())
 
 
 @pytest.fixture

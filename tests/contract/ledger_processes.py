@@ -1,14 +1,18 @@
 """What other processes do to a ledger. It imports little, since each of them imports it."""
 
 import multiprocessing
+import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from batch_assets.domain.batch import Account, BatchState
+from factories import a_shard
+
+from batch_assets.domain.batch import Account, Batch, BatchState
 from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import StaleMove
 from batch_assets.domain.shard import Shard
 from batch_assets.ledger import Ledger
@@ -73,8 +77,35 @@ def reserve_and_release(ledger: Ledger, number: int, budget: Budget) -> None:
         with suppress(StaleMove):
             held = ledger.reserve(batch, owner=owner, lease=LEASE, budget=budget)
             assert budget.has_room(ledger.held(ACCOUNT), Reservation())
-            if held is not None:
+            if isinstance(held, Batch):
                 ledger.release(held, owner=owner, reason="for the next")
+
+
+def do_everything(ledger: Ledger, number: int) -> None:
+    """What runs, sensors and persons do, in an order that differs from process to process."""
+    chance, owner = random.Random(number), f"process-{number}"
+    keys = [f"p-{found}" for found in range(6)]
+    for _ in range(12):
+        chance.shuffle(keys)
+        request_set = ledger.request_sets.open("words", keys[0], "d1", origin=owner)
+        ledger.request_sets.hold("words", keys, holder=owner, lease=LEASE)
+        ledger.request_sets.want(["words"])
+        ledger.plan(
+            request_set,
+            [a_shard(shard) for shard in range(5)],
+            wave=0,
+            account=ACCOUNT,
+            endpoint="/v1/chat/completions",
+            owner=owner,
+        )
+        reserve_and_release(ledger, number, Budget(batches=5))
+        ledger.pauses.add(Scope(inference="words"), owner=owner, reason="all at once")
+        ledger.pauses.lift(Scope(account=ACCOUNT), owner=owner)
+        ledger.pauses.lift(Scope(inference="words"), owner=owner)
+        ledger.request_sets.cancel(
+            request_set, owner=owner, reason="all at once", cancels_batches=False
+        )
+        ledger.request_sets.let_go(owner)
 
 
 def look(ledger: Ledger, _: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from factories import NOON, a_provider_batch, a_shard
 
 from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
@@ -29,8 +30,10 @@ class Clock:
         self.now += by
 
 
-def open_set(ledger: Ledger, partition: str = "p", digest: str = "d1") -> RequestSet:
-    return ledger.request_sets.open("words", partition, digest)
+def open_set(
+    ledger: Ledger, partition: str = "p", digest: str = "d1", origin: str = ""
+) -> RequestSet:
+    return ledger.request_sets.open("words", partition, digest, origin=origin)
 
 
 def planned(
@@ -41,15 +44,19 @@ def planned(
     account: Account = ACCOUNT,
     partition: str = "p",
     digest: str = "d1",
+    origin: str = "",
+    not_before: datetime | None = None,
+    **over: Any,
 ) -> list[Batch]:
     """Batches of a request set's shards, ten requests and a hundred tokens each."""
     ledger.plan(
-        open_set(ledger, partition, digest),
-        [a_shard(number, wave=wave) for number in range(shards)],
+        open_set(ledger, partition, digest, origin),
+        [a_shard(number, wave=wave, **over) for number in range(shards)],
         wave=wave,
         account=account,
         endpoint="/v1/chat/completions",
         owner="planner",
+        not_before=not_before,
     )
     request_set = open_set(ledger, partition, digest)
     return list(ledger.batches(request_set=request_set.id, wave=wave))
@@ -57,7 +64,7 @@ def planned(
 
 def reserved(ledger: Ledger, batch: Batch | None = None, *, owner: str = "run-1") -> Batch:
     found = ledger.reserve(batch or planned(ledger)[0], owner=owner, lease=LEASE, budget=UNLIMITED)
-    assert found is not None
+    assert isinstance(found, Batch), found
     return found
 
 
@@ -116,6 +123,22 @@ CALLS: dict[str, tuple[BatchState, str | None, Move]] = {
     "reject": (
         S.ABANDONED,
         "full",
-        lambda lg, b: lg.reject(b, owner="run-1", reason="full", not_before=lg.clock()),
+        lambda lg, b: lg.reject(b, owner="run-1", reason="full", for_capacity=True),
+    ),
+    "lose": (
+        S.ABANDONED,
+        "gone",
+        lambda lg, b: lg.lose(b, owner="run-1", reason="gone", offer_again=True),
     ),
 }
+
+
+def wait_until_blocked(by: sa.Connection) -> None:
+    """Until another transaction waits for this one; SQLite cannot tell, and has it wait anyway."""
+    if by.dialect.name == "postgresql":
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+        while not by.scalar(waiting):
+            pass

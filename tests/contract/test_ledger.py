@@ -16,10 +16,10 @@ from ledger_world import (
     submitted,
 )
 
-from batch_assets.domain.batch import MOVES, Account, BatchState, Event
+from batch_assets.domain.batch import MOVES, Account, BatchProblem, BatchState, Event
 from batch_assets.domain.budget import Reservation
 from batch_assets.domain.errors import IllegalMove, LedgerError, StaleMove
-from batch_assets.domain.provider import BatchProblem, Phase
+from batch_assets.domain.provider import Phase
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -34,6 +34,7 @@ BEGINS_IN = {
     "end": S.SUBMITTED,
     "collect": S.ENDED,
     "reject": S.ENDED,
+    "lose": S.SUBMITTED,
 }
 NOT_IN_THE_TABLE = [
     (name, state)
@@ -127,17 +128,35 @@ def test_a_shard_that_was_given_up_is_planned_as_its_next_attempt(ledger):
     assert [(b.attempt, b.state) for b in planned(ledger)] == [(1, S.ABANDONED), (2, S.PLANNED)]
 
 
-def test_a_rejected_batch_is_followed_by_its_next_attempt(ledger, ledger_clock):
+def test_a_rejected_batch_is_followed_by_its_next_attempt(ledger):
     """Row 31: the offer failed for want of room; the same shard is offered again later."""
-    later = ledger_clock.now + timedelta(minutes=2)
     batch = ended(ledger)
 
-    ledger.reject(batch, owner="sensor", reason="queue full", not_before=later)
+    ledger.reject(batch, owner="sensor", reason="queue full", for_capacity=True)
 
     following = ledger.batches(states={S.PLANNED})[0]
-    assert (following.attempt, following.refusals, following.not_before) == (2, 1, later)
+    assert (following.attempt, following.refusals, following.reason) == (2, 1, "queue full")
     assert following.reservation == batch.reservation
     assert following.key != batch.key
+
+
+def test_a_batch_rejected_after_its_partition_was_cancelled_is_not_offered_again(ledger):
+    batch = ended(ledger)
+    ledger.request_sets.cancel(batch.request_set, owner="ann", reason="no", cancels_batches=False)
+
+    ledger.reject(ledger.batches()[0], owner="sensor", reason="full", for_capacity=True)
+
+    assert [batch.state for batch in ledger.batches()] == [S.ABANDONED]
+
+
+@pytest.mark.parametrize("offer_again", [True, False])
+def test_a_lost_batch_is_offered_again_where_a_person_wants_it(ledger, offer_again):
+    batch = submitted(ledger)
+
+    ledger.lose(batch, owner="ann", reason="gone", offer_again=offer_again)
+
+    attempts = [(found.attempt, found.state) for found in ledger.batches()]
+    assert attempts == [(1, S.ABANDONED), (2, S.PLANNED)][: 1 + offer_again]
 
 
 def test_a_recorded_batch_has_the_providers_id_and_no_lease(ledger, ledger_clock):

@@ -6,7 +6,7 @@ import pytest
 from factories import a_provider_batch
 from ledger_world import ACCOUNT, CALLS, IN_STATE, LEASE, planned, reserved
 
-from batch_assets.domain.batch import Account, BatchState
+from batch_assets.domain.batch import Account, Batch, BatchState
 from batch_assets.domain.budget import Budget, Reservation
 from batch_assets.domain.errors import StaleMove
 
@@ -102,26 +102,18 @@ def test_the_one_that_took_over_records_what_it_found(ledger, ledger_clock):
     assert ledger.batch(batch.id).provider_id == "found"
 
 
-@pytest.mark.parametrize("unit", ["requests", "tokens", "batches"])
+@pytest.mark.parametrize("unit", ["requests", "tokens", "inputs", "batches"])
 def test_no_batch_is_reserved_beyond_any_unit_of_the_budget(ledger, unit):
     """Row 34: the account's room is counted here, since no provider tells."""
-    most = {"requests": 25, "tokens": 250, "batches": 2}[unit]
+    most = {"requests": 25, "tokens": 250, "inputs": 45, "batches": 2}[unit]
 
     held = [
         ledger.reserve(batch, owner="run-1", lease=LEASE, budget=Budget(**{unit: most}))
-        for batch in planned(ledger, shards=3)
+        for batch in planned(ledger, shards=3, inputs=20)
     ]
 
-    assert [batch is not None for batch in held] == [True, True, False]
-    assert ledger.held(ACCOUNT) == Reservation(requests=20, tokens=200, batches=2)
-
-
-def test_a_batch_without_room_stays_planned_without_an_event(ledger):
-    batch = planned(ledger)[0]
-
-    assert ledger.reserve(batch, owner="r", lease=LEASE, budget=Budget(batches=0)) is None
-    assert ledger.batch(batch.id) == batch
-    assert len(ledger.events(batch.id)) == 1
+    assert [isinstance(batch, Batch) for batch in held] == [True, True, False]
+    assert ledger.held(ACCOUNT) == Reservation(requests=20, tokens=200, inputs=40, batches=2)
 
 
 @pytest.mark.parametrize("state", S)

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_assets.domain.errors import ProviderUnavailable
-from batch_assets.domain.provider import KEY_METADATA, BatchProblem, Phase
+from batch_assets.domain.batch import BatchProblem
+from batch_assets.domain.errors import ProviderUnavailable, RequestRefused
+from batch_assets.domain.provider import KEY_METADATA, Phase
 from batch_assets.domain.usage import Usage
 
-LIST = "GET /v1/batches"
+LIST, FILES = "GET /v1/batches", "GET /v1/files"
 CONTENT = "GET /v1/files/file-2/content"
 CREATED = 1_793_500_000
 SINCE = datetime.fromtimestamp(CREATED, UTC)
@@ -81,7 +82,7 @@ def test_a_batch_may_end_without_any_file(polled, status):
 
 
 def test_an_empty_file_id_is_no_file(polled):
-    """Complaint 14: it would be fetched as /files//content."""
+    """Row 14: it would be fetched as /files//content."""
     batch = polled(status="completed", output_file_id="", error_file_id="", input_file_id="")
 
     assert (batch.output_file_id, batch.error_file_id, batch.input_file_id) == (None, None, None)
@@ -156,16 +157,97 @@ def test_an_unreadable_batch_of_somebody_else_is_no_obstacle(server, provider):
     assert [batch.id for batch in provider.poll({"batch-1"}, since=SINCE)] == ["batch-1"]
 
 
-def test_a_list_that_does_not_run_from_new_to_old_is_read_to_its_end(server, provider):
-    older, old = a_batch(id="batch-3", created_at=1_000), a_batch(id="batch-2", created_at=9_000)
-    new = a_batch(metadata={KEY_METADATA: "k-1"})
-    server.on(LIST, server.answer(a_page(older, old, has_more=True)), server.answer(a_page(new)))
+#: Times, in hours before the batch that is wanted, of the batches on the page before it.
+UNSORTED = {
+    "from old to new": [30.0, 29.9, 29.8],
+    "from old to new, after a newer one": [0.0, 30.0, 20.0, 10.0],
+    "of one moment": [30.0, 30.0, 30.0],
+    "without times": [None, None],
+}
+
+
+@pytest.mark.parametrize("hours", UNSORTED.values(), ids=UNSORTED)
+def test_a_list_that_is_not_seen_to_run_from_new_to_old_is_read_to_its_end(server, provider, hours):
+    """Else a batch that exists would be taken for missing, and bought again."""
+    others = [
+        a_batch(id=f"batch-{n}", created_at=None if hour is None else CREATED - int(hour * 3_600))
+        for n, hour in enumerate(hours, start=2)
+    ]
+    wanted = a_batch(metadata={KEY_METADATA: "k-1"})
+    server.on(LIST, server.answer(a_page(*others, has_more=True)), server.answer(a_page(wanted)))
 
     assert provider.find("k-1", since=SINCE).id == "batch-1"
 
 
+def test_a_list_is_left_where_it_has_run_behind_the_offer(server, provider):
+    """An hour for the clocks, ten minutes for servers that write side by side."""
+    times = [CREATED, CREATED - 60 * 69, CREATED - 60 * 71, CREATED - 60 * 70]
+    pages = [a_page(a_batch(id=f"batch-{time}", created_at=time), has_more=True) for time in times]
+    server.on(LIST, *map(server.answer, pages))
+    server.on(FILES, server.answer(a_page()))
+
+    assert provider.find("k-1", since=SINCE) is None
+    assert server.count(LIST) == 3
+
+
+def test_a_batch_that_lost_its_metadata_is_known_by_its_file(server, provider):
+    """Some servers drop what they do not know; buying again would be paying twice."""
+    other, ours = a_batch(id="batch-2", input_file_id="file-2"), a_batch(metadata=None)
+    server.on(LIST, server.answer(a_page(other, ours)))
+    files = [{"id": "file-2", "filename": "k-2.jsonl"}, {"id": "file-1", "filename": "k-1.jsonl"}]
+    server.on(FILES, server.answer(a_page(*files)))
+
+    assert provider.find("k-1", since=SINCE).id == "batch-1"
+    assert provider.find("k-3", since=SINCE) is None
+
+
+def test_files_are_not_asked_for_where_every_batch_has_a_key(server, provider):
+    server.on(LIST, server.answer(a_page(a_batch(metadata={KEY_METADATA: "k-2"}))))
+
+    assert provider.find("k-1", since=SINCE) is None
+    assert server.count(FILES) == 0
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_without_a_list_of_batches_a_doubt_is_for_a_person(server, provider, status):
+    server.on(LIST, server.refusal(status))
+
+    with pytest.raises(RequestRefused, match=r"k-1: .* no list of batches .* decide by hand"):
+        provider.find("k-1", since=SINCE)
+
+
+def test_without_a_list_of_files_a_batch_without_metadata_is_for_a_person(server, provider):
+    server.on(LIST, server.answer(a_page(a_batch())))
+
+    with pytest.raises(RequestRefused, match="no list of files"):
+        provider.find("k-1", since=SINCE)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_without_a_list_batches_are_polled_one_by_one(server, provider, status):
+    server.on(LIST, server.refusal(status))
+    server.on("GET /v1/batches/batch-1", server.answer(a_batch()))
+
+    assert [batch.id for batch in provider.poll({"batch-1"}, since=SINCE)] == ["batch-1"]
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_without_a_list_of_files_nothing_is_known_of_uploads(server, provider, status):
+    server.on(FILES, server.refusal(status))
+
+    assert list(provider.uploads(since=SINCE)) == []
+
+
+def test_a_list_whose_cursor_is_gone_has_broken_off(server, provider):
+    page = server.answer(a_page(a_batch(), has_more=True))
+    server.on(LIST, page, server.refusal(404))
+
+    with pytest.raises(ProviderUnavailable, match="breaks off"):
+        provider.find("k-1", since=SINCE)
+
+
 def test_a_list_without_has_more_ends_with_an_empty_page(server, provider):
-    page = a_page(a_batch())
+    page = a_page(a_batch(metadata={KEY_METADATA: "k-2"}))
     del page["has_more"]
     server.on(LIST, server.answer(page), server.answer({**page, "data": []}))
 
@@ -202,6 +284,7 @@ TRUNCATED = {
 
 @pytest.mark.parametrize("truncated", TRUNCATED.values(), ids=TRUNCATED)
 def test_a_truncated_download_never_passes(server, provider, truncated):
+    """Row 17: the content gives 502 again and again; it can be asked for later."""
     server.on(CONTENT, truncated(server))
 
     with pytest.raises(ProviderUnavailable, match="file-2"):

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from openai import OpenAI
 
 from batch_assets.domain.errors import (
     AccountRefused,
+    BatchAssetsError,
+    CapacityRefused,
     ProviderUnavailable,
     ProviderUnreachable,
     ReplyLost,
     RequestRefused,
 )
-from batch_assets.domain.provider import Phase, Provider, ProviderBatch
+from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload
 from batch_assets.sandbox import ManualClock
 
 ENDPOINT = "/v1/chat/completions"
@@ -40,6 +43,17 @@ def submitted(provider: Provider, a_shard) -> Callable[..., ProviderBatch]:
         return provider.submit(a_shard(**over), endpoint=ENDPOINT, key="k-1")
 
     return submit
+
+
+@pytest.fixture
+def request_files(sandbox) -> Callable[[], list[str]]:
+    """Names of the request files that the provider has."""
+
+    def names() -> list[str]:
+        with OpenAI(api_key="anybody", base_url=sandbox.base_url) as client:
+            return [file.filename for file in client.files.list(purpose="batch")]
+
+    return names
 
 
 def test_a_submitted_batch_is_open_and_carries_its_key(submitted, since):
@@ -80,20 +94,23 @@ def test_a_batch_is_found_behind_a_hundred_others(provider, submitted, since, ma
 
 
 def test_the_search_ends_where_the_batch_cannot_be(provider, since, many_batches, clock, border):
-    many_batches(101)
-    clock.advance(3_600)
+    many_batches(2)
+    clock.advance(1)
+    many_batches(99)
+    clock.advance(2 * 3_600)
 
-    assert provider.find("k-1", since=since + timedelta(hours=1)) is None
+    assert provider.find("k-1", since=since + timedelta(hours=2)) is None
     assert border.count(LIST) == 1
 
 
-def test_a_clock_ten_minutes_ahead_of_the_providers_hides_no_batch(
-    provider, submitted, since, many_batches
+def test_a_clock_an_hour_ahead_of_the_providers_hides_no_batch(
+    provider, submitted, since, many_batches, clock
 ):
     submitted()
+    clock.advance(1)
     many_batches(100)
 
-    assert provider.find("k-1", since=since + timedelta(minutes=10)) is not None
+    assert provider.find("k-1", since=since + timedelta(hours=1)) is not None
 
 
 def test_a_batch_whose_reply_was_lost_is_found_by_its_key(provider, submitted, since, border):
@@ -112,6 +129,7 @@ def test_a_batch_whose_reply_was_lost_is_found_by_its_key(provider, submitted, s
 
 
 def test_a_batch_is_offered_once_though_the_provider_fails(submitted, border):
+    """Row 22: every further try of the creation makes another batch."""
     border.on(BATCHES, border.refusal(503))
 
     with pytest.raises(ReplyLost):
@@ -135,6 +153,90 @@ def test_an_upload_whose_reply_is_lost_leaves_no_doubt(border, provider_at, a_sh
         provider.submit(a_shard(), endpoint=ENDPOINT, key="k-1")
 
     assert border.count(BATCHES) == 0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+def test_a_refused_creation_takes_its_file_back(submitted, sandbox, border, request_files, status):
+    """Row 23: a failed creation orphans the uploaded, billed file."""
+    border.on(BATCHES, border.refusal(status))
+
+    with pytest.raises(BatchAssetsError):
+        submitted()
+
+    assert request_files() == []
+
+
+def test_a_creation_in_doubt_keeps_its_file(submitted, border, request_files):
+    border.on(BATCHES, b"")
+
+    with pytest.raises(ReplyLost):
+        submitted()
+
+    assert request_files() == ["k-1.jsonl"]
+
+
+@pytest.mark.parametrize("deletion", [404, 403, 500, None])
+def test_a_file_that_cannot_be_taken_back_hides_no_refusal(border, provider_at, a_shard, deletion):
+    border.on(BATCHES, border.refusal(429, message="Full."))
+    border.on(FILES, border.answer({"id": "file-1"}))
+    border.on("DELETE /v1/files/file-1", border.refusal(deletion) if deletion else b"")
+
+    with pytest.raises(CapacityRefused, match="Full"):
+        provider_at(border.base_url).submit(a_shard(), endpoint=ENDPOINT, key="k-1")
+
+    assert border.count("DELETE /v1/files/file-1") == 1
+
+
+KEY = "0123456789abcdef" * 2
+
+
+def test_an_upload_is_known_by_the_key_in_its_name(provider, a_shard, since):
+    batch = provider.submit(a_shard(), endpoint=ENDPOINT, key=KEY)
+
+    assert list(provider.uploads(since=since)) == [Upload(id=batch.input_file_id, key=KEY)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shard.jsonl",
+        f"{KEY.upper()}.jsonl",
+        f"{KEY}.jsonl.jsonl",
+        f"{KEY}0.jsonl",
+        f"batch_{KEY}.jsonl",
+    ],
+)
+def test_files_of_others_are_no_uploads_of_ours(provider, sandbox, since, name):
+    with OpenAI(api_key="another-user", base_url=sandbox.base_url) as client:
+        client.files.create(file=(name, b"{}\n"), purpose="batch")
+
+    assert list(provider.uploads(since=since)) == []
+
+
+def test_uploads_are_read_page_by_page_from_new_to_old(server, provider_at, since):
+    def a_file(number: int, hours: float) -> dict[str, object]:
+        time = int((since - timedelta(hours=hours)).timestamp())
+        return {"id": f"file-{number}", "filename": f"{number:032x}.jsonl", "created_at": time}
+
+    pages = [a_file(number, hours) for number, hours in enumerate((0.0, 1.0, 1.5, 2.0))]
+    server.on(
+        "GET /v1/files",
+        *(server.answer({"object": "list", "data": [p], "has_more": True}) for p in pages),
+    )
+
+    found = [upload.id for upload in provider_at(server.base_url).uploads(since=since)]
+
+    assert found == ["file-0", "file-1", "file-2"]
+    assert server.calls[1].query == "after=file-0&limit=1000&order=desc&purpose=batch"
+
+
+def test_an_upload_can_be_deleted_twice(provider, submitted, request_files):
+    batch = submitted()
+
+    provider.delete_upload(batch.input_file_id)
+    provider.delete_upload(batch.input_file_id)
+
+    assert request_files() == []
 
 
 def test_a_hundred_and_twenty_batches_are_polled_by_two_calls(
