@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from batch_assets import Inference, ParquetCorpus, Prompt
 from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
-from batch_assets.domain.provider import Phase, Provider, ProviderBatch
+from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
@@ -89,6 +89,12 @@ class InstantProvider(Provider):
 
     def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
         return (self._batches[id_] for id_ in ids)
+
+    def uploads(self, *, since: datetime) -> Iterator[Upload]:
+        return iter(())
+
+    def delete_upload(self, file_id: str) -> None:
+        raise AssertionError("nothing is orphaned here")
 
     def download(self, file_id: str, sink: BinaryIO) -> None:
         with (self._folder / file_id).open("rb") as source:

@@ -9,12 +9,15 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from batch_assets.domain.outcome import UNRUN_CODES, Outcome, is_retryable
+from batch_assets.domain.outcome import ACCOUNT_CODES, UNRUN_CODES, Failure, Outcome, failure_of
 from batch_assets.prompt.output import InvalidAnswer, OutputType
 
 #: Longest error message kept per item; providers sometimes return a page of HTML.
 _LONGEST_MESSAGE = 500
 
+
+#: Code of a line of which no more can be read than its custom_id, or not even that.
+UNREADABLE = "unreadable_line"
 
 #: A count that an integer column can hold.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -70,13 +73,23 @@ class AnswerLine(msgspec.Struct):
     response: _Response | None = None
     error: _Error | None = None
 
+    @property
+    def is_completed(self) -> bool:
+        """Whether a provider that counts rightly counts it as completed, and not as failed."""
+        return self.response is not None and self.response.status_code in (200, None)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether not even whose it is could be read."""
+        return self.custom_id is None and self.error is not None and self.error.code == UNREADABLE
+
 
 class Verdict(NamedTuple):
     """What became of one request."""
 
     outcome: Outcome
-    #: Whether asking again may end better.
-    retryable: bool
+    #: None for a valid answer.
+    failure: Failure | None
     error_code: str | None = None
     error_message: str | None = None
     #: The answer as the model wrote it.
@@ -89,47 +102,47 @@ class Verdict(NamedTuple):
     cached_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    #: 1 where the model answered, which is what is paid for.
+    executions: int = 0
 
 
 _decoder = msgspec.json.Decoder(AnswerLine)
 
 #: What decoding bytes of a stranger may raise.
-_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+_UNDECODABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def read_lines(block: bytes) -> list[AnswerLine]:
     """The lines of a block that ends at a line's end. A damaged line spoils no other.
 
     A line whose custom_id can be read but whose rest is not what the guide says comes back with
-    an error of code `unreadable_line`; one whose custom_id cannot be read does not come back.
+    an error of code `unreadable_line`; one whose custom_id cannot be read has that error alone.
     """
     try:
         return _decoder.decode_lines(block)
-    except _UNREADABLE:
-        lines = (_read_line(line) for line in block.split(b"\n") if line.strip())
-        return [line for line in lines if line is not None]
+    except _UNDECODABLE:
+        return [_read_line(line) for line in block.split(b"\n") if line.strip()]
 
 
-def _read_line(line: bytes) -> AnswerLine | None:
+def _read_line(line: bytes) -> AnswerLine:
     try:
         return _decoder.decode(line)
-    except _UNREADABLE as error:
-        return _read_odd_line(line, str(error))
+    except _UNDECODABLE as error:
+        return _read_odd_line(line, _Error(code=UNREADABLE, message=str(error)))
 
 
-def _read_odd_line(line: bytes, complaint: str) -> AnswerLine | None:
+def _read_odd_line(line: bytes, unreadable: _Error) -> AnswerLine:
     """What can be had of a line that is not as the guide says: an answer in it was paid for."""
     try:
         # Unlike the typed decoder this one takes half a surrogate pair, and numbers of any size.
         found = json.loads(line.decode(errors="replace"), parse_int=_int_or_float)
     except (ValueError, RecursionError):
-        return None
+        return AnswerLine(error=unreadable)
     if not isinstance(found, dict) or not isinstance(found.get("custom_id"), str):
-        return None
+        return AnswerLine(error=unreadable)
     try:
         return msgspec.convert(_as_the_guide_says(found), AnswerLine)
     except (msgspec.ValidationError, RecursionError):
-        unreadable = _Error(code="unreadable_line", message=complaint)
         return AnswerLine(custom_id=found["custom_id"], error=unreadable)
 
 
@@ -190,31 +203,42 @@ def _whole_text(value: Any) -> Any:
 def judge(line: AnswerLine, output: OutputType) -> Verdict:
     """The verdict on one line."""
     response = line.response
-    body = None if response is None else response.body
+    body = (None if response is None else response.body) or _Body()
     error = _error_in(line, body)
-    if error or response is None or response.status_code not in (200, None):
-        return _judge_failure(response, error)
-    if body is None or not body.choices:
-        return _judge_failure(response, error)
+    status = None if response is None else response.status_code
+    if error or response is None or status not in (200, None) or not body.choices:
+        outcome, failure, code, text = _judge_failure(status, error)
+        facts = (outcome, failure, code, text, None, None, body.model, None)
+        return Verdict(*facts, *_counts(body))
     choice = body.choices[0]
     message = choice.message or _Message()
     outcome, error_message, parsed = _judge_choice(choice, message, output)
-    usage = body.usage or _Usage()
-    input_details = usage.prompt_tokens_details
-    output_details = usage.completion_tokens_details
     return Verdict(
         outcome,
-        is_retryable(outcome, 200, None),
+        failure_of(outcome),
         None,
         error_message,
         message.content,
         parsed,
         body.model,
         choice.finish_reason,
+        *_counts(body),
+    )
+
+
+_Counts = tuple[int | None, int | None, int | None, int | None, int]
+
+
+def _counts(body: _Body) -> _Counts:
+    """The tokens, and whether the model answered: what came in no form we know was paid for too."""
+    usage = body.usage or _Usage()
+    input_details, output_details = usage.prompt_tokens_details, usage.completion_tokens_details
+    return (
         usage.prompt_tokens,
         None if input_details is None else input_details.cached_tokens,
         usage.completion_tokens,
         None if output_details is None else output_details.reasoning_tokens,
+        int(bool(body.choices or usage.completion_tokens)),
     )
 
 
@@ -222,7 +246,7 @@ def _judge_choice(
     choice: _Choice, message: _Message, output: OutputType
 ) -> tuple[Outcome, str | None, dict[str, Any] | None]:
     if message.refusal:
-        return Outcome.REFUSED, _shortened(message.refusal), None
+        return Outcome.REFUSED, shortened(message.refusal), None
     if choice.finish_reason == "content_filter":
         return Outcome.REFUSED, "stopped by the provider's content filter", None
     if choice.finish_reason == "length":
@@ -232,34 +256,42 @@ def _judge_choice(
     try:
         return Outcome.OK, None, output.parse(message.content)
     except InvalidAnswer as error:
-        return Outcome.INVALID, _shortened(str(error)), None
+        return Outcome.INVALID, shortened(str(error)), None
 
 
-def _error_in(line: AnswerLine, body: _Body | None) -> _Error | None:
+def _error_in(line: AnswerLine, body: _Body) -> _Error | None:
     """What went wrong, in the provider's words; an error that says nothing is none."""
-    for error in (None if body is None else body.error, line.error):
+    for error in (body.error, line.error):
         if error is not None and (error.code or error.message or error.type):
             return error
     return None
 
 
-def _judge_failure(response: _Response | None, error: _Error | None) -> Verdict:
-    status = None if response is None else response.status_code
-    code = None if error is None or not error.code else str(error.code)
+def _judge_failure(
+    status: int | None, error: _Error | None
+) -> tuple[Outcome, Failure | None, str | None, str]:
+    code = None if error is None else _code_of(error)
     message = None if error is None else error.message
     if code is not None and code in UNRUN_CODES:
         outcome = UNRUN_CODES[code]
     elif error is None and status is None:
         outcome, message = Outcome.INVALID, "the line has neither an answer nor an error"
-    elif status == 200 or code == "unreadable_line":
+    elif status == 200 or code == UNREADABLE:
         outcome, message = Outcome.INVALID, message or "the answer has no choices"
     else:
         outcome = Outcome.ERRORED
         code = code or (None if status is None else str(status))
-    return Verdict(
-        outcome, is_retryable(outcome, status, code), code, _shortened(message or "no message")
-    )
+    failure = failure_of(outcome, status, code)
+    return outcome, failure, code, shortened(message or "no message")
 
 
-def _shortened(text: str) -> str:
+def _code_of(error: _Error) -> str | None:
+    """The error's code. Compatible servers name an account's trouble in the type alone."""
+    if error.code:
+        return str(error.code)
+    return error.type if error.type in ACCOUNT_CODES else None
+
+
+def shortened(text: str) -> str:
+    """A provider's text as the results keep it."""
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.control import Waiting
 from batch_assets.domain.progress import Progress, progress_of
 from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.collect import collect
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.recover import recover
 from batch_assets.stages.resolve import Resolution, resolve
-from batch_assets.stages.submit import dispatch, layout_of, plan_wave, recover
+from batch_assets.stages.submit import Dispatch, dispatch, layout_of, plan_wave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,8 @@ class Pending:
 
     request_set: RequestSet
     progress: Progress
+    #: Why planned batches were not sent.
+    waiting_for: Waiting | None = None
 
 
 def advance(
@@ -24,11 +28,11 @@ def advance(
 ) -> Resolution | Pending:
     """Collect what ended, resolve what is complete, send what may be sent."""
     try:
-        _send(deployment, request_set)
+        dispatched = _send(deployment, request_set)
     finally:
         # What was paid for is brought in, whatever keeps the rest from being sent.
         collect(deployment, request_set.inference, request_set.partition_key)
-    while (progress := wave_progress(deployment, request_set)).is_collected:
+    while _is_complete(request_set, progress := wave_progress(deployment, request_set)):
         resolution = resolve(deployment, recipe, request_set)
         if resolution is not None:
             return resolution
@@ -38,17 +42,22 @@ def advance(
         if current is None or current.id != request_set.id:
             break
         request_set = current
-        dispatch(deployment, request_set)
-    return Pending(request_set=request_set, progress=progress)
+        dispatched = dispatch(deployment, request_set)
+    return Pending(request_set=request_set, progress=progress, waiting_for=dispatched.waiting_for)
 
 
-def _send(deployment: Deployment, request_set: RequestSet) -> None:
+def _is_complete(request_set: RequestSet, progress: Progress) -> bool:
+    """Whether the wave returns nothing more: a cancelled one has shards that were never sent."""
+    return progress.is_settled if request_set.cancelled_at is not None else progress.is_collected
+
+
+def _send(deployment: Deployment, request_set: RequestSet) -> Dispatch:
     if not deployment.ledger.batches(request_set=request_set.id):
         # Whoever submitted the request set was stopped before its batches were planned.
         manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
         plan_wave(deployment, request_set, manifest)
     recover(deployment)
-    dispatch(deployment, request_set)
+    return dispatch(deployment, request_set)
 
 
 def wave_progress(deployment: Deployment, request_set: RequestSet) -> Progress:

@@ -1,21 +1,17 @@
 """collect: bring everything the provider returned for an ended batch into the store."""
 
-from datetime import timedelta
 from typing import BinaryIO, cast
 
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused, StaleMove
 from batch_assets.domain.outcome import ACCOUNT_CODES
+from batch_assets.stages.control import stop_account
 from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.submit import is_current, layout_of
 
-#: Codes of a batch that failed as a whole for the account's sake (OpenAI: "Enqueued token limit
-#: reached", or no credit): nothing of it ran, and its shard is as good as before.
-NO_ROOM_CODES = ACCOUNT_CODES | {"token_limit_exceeded"}
-
-#: First wait after such a failure; doubles with each further one.
-_FIRST_WAIT = timedelta(minutes=2)
-_LONGEST_WAIT = timedelta(hours=1)
+#: Codes of a batch that failed as a whole for want of room (OpenAI: "Enqueued token limit
+#: reached"). As with no credit, nothing of it ran, and its shard is as good as before.
+NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
 
 
 def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
@@ -30,7 +26,8 @@ def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
     failures: list[ProviderUnavailable | RequestRefused] = []
     for batch in ended:
         try:
-            if batch.error_code in NO_ROOM_CODES and is_current(deployment, batch.request_set):
+            nothing_ran = batch.error_code in NO_ROOM_CODES | ACCOUNT_CODES
+            if nothing_ran and is_current(deployment, batch.request_set):
                 _offer_again(deployment, batch)
             else:
                 _collect_batch(deployment, batch)
@@ -56,12 +53,14 @@ def _collect_batch(deployment: Deployment, batch: Batch) -> None:
 
 
 def _offer_again(deployment: Deployment, batch: Batch) -> None:
-    """Give the offer up and plan the next one, after a wait."""
+    """Give the offer up and plan the next one, unless a person cancelled its partition."""
     ledger = deployment.ledger
-    wait = min(_FIRST_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_WAIT)
+    for_capacity = batch.error_code in NO_ROOM_CODES
+    if not for_capacity:
+        stop_account(deployment, str(batch.reason))
     ledger.reject(
         batch,
         owner=deployment.owner,
         reason=f"{batch.reason}; nothing of it ran, and it is offered again later",
-        not_before=ledger.clock() + wait,
+        for_capacity=for_capacity,
     )

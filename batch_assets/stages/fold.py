@@ -13,29 +13,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_assets.domain.batch import Batch
-from batch_assets.domain.outcome import Outcome, is_retryable
+from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.domain.shard import Shard
+from batch_assets.domain.wave import UNCOUNTED
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.prompt.chat_answers import Verdict, judge, read_lines
+from batch_assets.prompt.chat_answers import AnswerLine, Verdict, judge, read_lines
 from batch_assets.prompt.output import OutputType
+from batch_assets.stages.asked import Ordinals, asked_ordinals
+from batch_assets.stages.counts import TOKENS, LineCounts, ProviderCounts, WaveCounts
 from batch_assets.stages.recipe import Recipe
+from batch_assets.stages.unanswered import verdict_on_the_rest, verdicts_on_lines
 
 #: Bytes of provider output decoded at a time.
 _BLOCK = 256 * 1024
 
-Ordinals = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
-#: Columns that count what was used.
-TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+#: Columns that add up over the waves.
+_SUMMED = (*TOKENS, "executions", "attempts", "uncounted")
 
 
 def verdict_schema(output: OutputType) -> pa.Schema:
-    """Columns of a fold: a verdict's fields, and the wave and batch it came from."""
+    """Columns of a fold: a verdict's fields, then how often and where it was asked last."""
     return pa.schema(
         [
             ("outcome", pa.string()),
-            ("retryable", pa.bool_()),
+            ("failure", pa.string()),
             ("error_code", pa.string()),
             ("error_message", pa.string()),
             ("answer", pa.large_string()),
@@ -46,6 +50,10 @@ def verdict_schema(output: OutputType) -> pa.Schema:
             ("cached_tokens", pa.int64()),
             ("output_tokens", pa.int64()),
             ("reasoning_tokens", pa.int64()),
+            ("executions", pa.int16()),
+            # Times it was asked and that counted, and times that did not.
+            ("attempts", pa.int16()),
+            ("uncounted", pa.int16()),
             ("wave", pa.int16()),
             ("batch_id", pa.string()),
         ]
@@ -57,17 +65,47 @@ class Collected:
     """One shard of one wave, with the batch whose raw outputs are in the store."""
 
     shard: Shard
-    batch: Batch
+    #: None where the request set was cancelled before the shard was sent.
+    batch: Batch | None
 
 
-@dataclass
-class LineCounts:
-    """Lines that are nobody's answer; counted, never trusted."""
+class _Window:
+    """The requests of one shard of wave 0, as one wave is folded over them."""
 
-    #: Lines whose custom_id is not one of the requests asked.
-    foreign: int = 0
-    #: Further lines for a request that already had one.
-    duplicate: int = 0
+    def __init__(self, low: int, asked: Flags) -> None:
+        self.low = low
+        self.asked = asked
+        size = len(asked)
+        #: Which row of those collected so far each request's verdict is; -1 where there is none.
+        self.row_of: Ordinals = np.full(size, -1, dtype=np.int64)
+        self.rows = 0
+        self._rank: npt.NDArray[np.int8] = np.zeros(size, dtype=np.int8)
+        self._words: Ordinals = np.zeros(size, dtype=np.int64)
+
+    def begins(self, shard: Shard) -> bool:
+        """Whether this is the first of the windows that the shard overlaps."""
+        return self.low <= shard.first_ordinal < self.low + len(self.asked)
+
+    def places(self, ordinals: Ordinals) -> Ordinals:
+        """Where those of the ordinals that are in the window have their place."""
+        places = ordinals - self.low
+        return places[(places >= 0) & (places < len(self.asked))]
+
+    def take(self, place: int, verdict: Verdict, row: int, counts: LineCounts) -> bool:
+        """Whether the verdict is the request's from now on.
+
+        Of several, a valid answer comes before another answer, any answer before an error, and
+        else the first before the later: what was paid for is never lost to a line beside it.
+        """
+        rank = 0 if verdict.outcome is Outcome.OK else 2 - verdict.executions
+        words = hash((verdict.outcome, verdict.error_code, verdict.answer))
+        if self.row_of[place] >= 0:
+            counts.duplicate += 1
+            counts.contradictory += bool(words != self._words[place])
+            if rank >= self._rank[place]:
+                return False
+        self.row_of[place], self._rank[place], self._words[place] = row, rank, words
+        return True
 
 
 class Folder:
@@ -79,88 +117,122 @@ class Folder:
         self._layout = layout
         self._prefix = custom_id_prefix(layout.digest)
         self._schema = verdict_schema(recipe.output)
+        #: Of shards of later waves that are not behind the fold yet.
+        self._ordinals: dict[str, Ordinals] = {}
         self.counts = LineCounts()
+        self.provider_counts = ProviderCounts()
+        self.waves: list[WaveCounts] = []
 
     def fold(self, first: Collected, later: Sequence[Sequence[Collected]]) -> pa.Table:
-        """The last verdict on each request of a shard of wave 0, with the tokens of all waves.
+        """The last verdict on each request of a shard of wave 0, with what all waves used.
 
-        `later` holds, for each further wave, its shards that overlap this one; none where nothing
-        of this shard was asked again.
+        `later` holds, for each further wave, its shards that overlap this one. Shards of wave 0
+        are folded in their order.
         """
         low, high = first.shard.first_ordinal, first.shard.last_ordinal
-        asked = np.ones(high - low + 1, dtype=np.bool_)
-        verdicts = self._fold_wave([first], low, asked)
-        for wave in filter(None, later):
-            asked = verdicts.column("retryable").to_numpy().astype(np.bool_)
-            verdicts = _merged(verdicts, self._fold_wave(wave, low, asked), asked)
+        self._forget_all_but(later)
+        asked: Flags = np.ones(high - low + 1, dtype=np.bool_)
+        verdicts = self._fold_wave(0, [first], _Window(low, asked))
+        for number, wave in enumerate(later, start=1):
+            if wave:
+                asked = self._asked(wave, low, len(asked))
+                found = self._fold_wave(number, wave, _Window(low, asked))
+                verdicts = _merged(verdicts, found, asked)
         return verdicts.combine_chunks()
 
-    def _fold_wave(
-        self, wave: Sequence[Collected], low: int, asked: npt.NDArray[np.bool_]
-    ) -> pa.Table:
-        """One row for each ordinal from `low` on; rows that were not asked mean nothing."""
-        row_of: Ordinals = np.full(len(asked), -1, dtype=np.int64)
-        batches: list[pa.RecordBatch] = []
-        rows = 0
+    def _asked(self, wave: Sequence[Collected], low: int, size: int) -> Flags:
+        """Which requests from `low` on the wave asked."""
+        window = _Window(low, np.zeros(size, dtype=np.bool_))
         for collected in wave:
-            for verdicts in self._judged(collected, low, asked, row_of, rows):
-                batches.append(verdicts)
-                rows += verdicts.num_rows
-        batches.append(self._unanswered(wave, low, row_of, rows))
-        return pa.Table.from_batches(batches, self._schema).take(pa.array(row_of))
+            window.asked[window.places(self._ordinals_of(collected.shard))] = True
+        return window.asked
 
-    def _judged(
-        self,
-        collected: Collected,
-        low: int,
-        asked: npt.NDArray[np.bool_],
-        row_of: Ordinals,
-        rows: int,
-    ) -> Iterator[pa.RecordBatch]:
-        batch, shard = collected.batch, collected.shard
-        # A later wave's shard is read once for each shard of wave 0 it overlaps, and counted once.
-        begins_here = low <= shard.first_ordinal < low + len(asked)
+    def _ordinals_of(self, shard: Shard) -> Ordinals:
+        found = self._ordinals.get(shard.path)
+        if found is None:
+            found = asked_ordinals(self._files, shard, self._prefix)
+            self._ordinals[shard.path] = found
+        return found
+
+    def _forget_all_but(self, later: Sequence[Sequence[Collected]]) -> None:
+        wanted = {collected.shard.path for wave in later for collected in wave}
+        self._ordinals = {path: each for path, each in self._ordinals.items() if path in wanted}
+
+    def _fold_wave(self, number: int, wave: Sequence[Collected], window: _Window) -> pa.Table:
+        """One row for each request of the window; rows that were not asked mean nothing."""
+        batches: list[pa.RecordBatch] = []
+        for collected in wave:
+            if collected.batch is not None:
+                batches.extend(self._judged(collected.shard, collected.batch, window))
+        batches.extend([self._unanswered(collected, window) for collected in wave])
+        # Requests between two shards were not asked; any row will do for them.
+        window.row_of[window.row_of < 0] = 0
+        rows = pa.array(window.row_of)
+        verdicts = pa.Table.from_batches(batches, self._schema).take(rows)
+        while len(self.waves) <= number:
+            self.waves.append(WaveCounts())
+        self.waves[number].add(verdicts.filter(pa.array(window.asked)))
+        return verdicts
+
+    def _judged(self, shard: Shard, batch: Batch, window: _Window) -> Iterator[pa.RecordBatch]:
         for path in raw_files(self._layout, batch):
             for block in _blocks(self._files, path):
                 kept: list[Verdict] = []
                 for line in read_lines(block):
-                    ordinal = ordinal_of(line.custom_id or "", self._prefix)
-                    if ordinal is None or not shard.holds(ordinal):
-                        self.counts.foreign += begins_here
+                    place = self._place(line, shard, window)
+                    if place is None:
                         continue
-                    place = ordinal - low
-                    if not 0 <= place < len(asked):
-                        continue
-                    if not asked[place]:
-                        self.counts.foreign += 1
-                    elif row_of[place] >= 0:
-                        self.counts.duplicate += 1
-                    else:
-                        row_of[place] = rows + len(kept)
-                        kept.append(judge(line, self._output))
+                    if window.row_of[place] < 0:
+                        self.provider_counts.take(batch, is_completed=line.is_completed)
+                    verdict = _as_ordered(judge(line, self._output), batch)
+                    if window.take(place, verdict, window.rows + len(kept), self.counts):
+                        kept.append(verdict)
                 if kept:
-                    rows += len(kept)
-                    yield self._as_batch(kept, batch)
+                    window.rows += len(kept)
+                    yield self._as_batch(kept, shard, batch)
 
-    def _unanswered(
-        self, wave: Sequence[Collected], low: int, row_of: Ordinals, rows: int
+    def _place(self, line: AnswerLine, shard: Shard, window: _Window) -> int | None:
+        """The place of the request that a line answers; None where it is none of the window's."""
+        ordinal = ordinal_of(line.custom_id or "", self._prefix)
+        if ordinal is None or not shard.holds(ordinal):
+            # A later wave's shard is read in each window it overlaps, and counted once.
+            if window.begins(shard):
+                self.counts.unreadable += line.is_unreadable
+                self.counts.foreign += not line.is_unreadable
+            return None
+        place = ordinal - window.low
+        if not 0 <= place < len(window.asked):
+            return None
+        if not window.asked[place]:
+            self.counts.foreign += 1
+            return None
+        return place
+
+    def _unanswered(self, collected: Collected, window: _Window) -> pa.RecordBatch:
+        """Verdicts on a shard's requests that no line answered."""
+        shard, batch = collected.shard, collected.batch
+        verdicts = [verdict_on_the_rest(shard, batch)]
+        ordinals = self._ordinals_of(shard)
+        of_lines = {} if batch is None else verdicts_on_lines(shard, batch)
+        for line, verdict in of_lines.items():
+            for place in window.places(ordinals[line - 1 : line]):
+                if window.row_of[place] < 0:
+                    window.row_of[place] = window.rows + len(verdicts)
+                    verdicts.append(verdict)
+        places = window.places(ordinals)
+        window.row_of[places[window.row_of[places] < 0]] = window.rows
+        window.rows += len(verdicts)
+        return self._as_batch(verdicts, shard, batch)
+
+    def _as_batch(
+        self, verdicts: Sequence[Verdict], shard: Shard, batch: Batch | None
     ) -> pa.RecordBatch:
-        """A verdict for each batch's requests that no line answered; `row_of` then names it."""
-        verdicts = []
-        for number, collected in enumerate(wave):
-            begin = max(collected.shard.first_ordinal - low, 0)
-            end = collected.shard.last_ordinal - low + 1
-            part = row_of[begin:end]
-            part[part < 0] = rows + number
-            verdicts.append(self._as_batch([_unanswered(collected.batch)], collected.batch))
-        # Ordinals between two shards were not asked; any row will do for them.
-        row_of[row_of < 0] = 0
-        return pa.Table.from_batches(verdicts, self._schema).combine_chunks().to_batches()[0]
-
-    def _as_batch(self, verdicts: Sequence[Verdict], batch: Batch) -> pa.RecordBatch:
         columns = [list(column) for column in zip(*verdicts, strict=True)]
-        columns.append([batch.wave] * len(verdicts))
-        columns.append([batch.provider_id] * len(verdicts))
+        uncounted = [int(verdict.failure in UNCOUNTED) for verdict in verdicts]
+        columns.append([1 - times for times in uncounted])
+        columns.append(uncounted)
+        columns.append([shard.wave] * len(verdicts))
+        columns.append([None if batch is None else batch.provider_id] * len(verdicts))
         arrays = [
             pa.array(column, field.type)
             for column, field in zip(columns, self._schema, strict=True)
@@ -177,12 +249,19 @@ def raw_files(layout: RequestSetLayout, batch: Batch) -> list[str]:
     return [path for file_id, path in stored if file_id is not None]
 
 
-def _merged(earlier: pa.Table, later: pa.Table, asked: npt.NDArray[np.bool_]) -> pa.Table:
+def _as_ordered(verdict: Verdict, batch: Batch) -> Verdict:
+    """The verdict, which knows that it was a person of ours who cancelled the batch."""
+    if verdict.failure is Failure.CANCELLED and batch.cancel_requested_at is not None:
+        return verdict._replace(failure=Failure.WITHDRAWN)
+    return verdict
+
+
+def _merged(earlier: pa.Table, later: pa.Table, asked: Flags) -> pa.Table:
     """The later verdict where there is one; what both used is added up."""
     rows = np.arange(len(asked))
     both = pa.concat_tables([earlier, later])
     merged = both.take(pa.array(np.where(asked, rows + len(asked), rows))).combine_chunks()
-    for name in TOKENS:
+    for name in _SUMMED:
         before, last = earlier.column(name), merged.column(name)
         used = pc.coalesce(pc.add(before, last), last, before)
         place = merged.schema.get_field_index(name)
@@ -204,19 +283,3 @@ def _blocks(files: Files, path: str) -> Iterator[bytes]:
                 rest += block
     if rest:
         yield rest
-
-
-def _unanswered(batch: Batch) -> Verdict:
-    """The verdict on a request that an ended batch returned no line for."""
-    match batch.provider_status:
-        case "expired":
-            outcome, message = Outcome.EXPIRED, "the batch expired before this request ran"
-        case "cancelled":
-            outcome, message = Outcome.CANCELLED, "the batch was cancelled before this request ran"
-        case "failed":
-            outcome, message = Outcome.ERRORED, batch.reason or "the provider failed the batch"
-        case _:
-            outcome, message = Outcome.MISSING, "the provider returned no line for this request"
-    return Verdict(
-        outcome, is_retryable(outcome, None, batch.error_code), batch.error_code, message
-    )

@@ -24,8 +24,8 @@ class PollReport:
 
     open: int
     ended: int
-    #: Batches in a status we do not know, with the provider's own word.
-    unknown: tuple[str, ...] = ()
+    #: Batches in a status we do not know.
+    unknown: tuple[ProviderBatch, ...] = ()
 
 
 def poll(deployment: Deployment) -> PollReport:
@@ -43,7 +43,7 @@ def poll(deployment: Deployment) -> PollReport:
         return PollReport(open=0, ended=0)
     since = min(batch.reserved_at or batch.created_at for batch in batches.values())
     ended = 0
-    unknown: list[str] = []
+    unknown: list[ProviderBatch] = []
     unseen = dict(batches)
     for found in _noting_refusals(ledger, unseen, provider.poll(batches.keys(), since=since)):
         batch = unseen.pop(found.id)
@@ -55,7 +55,7 @@ def poll(deployment: Deployment) -> PollReport:
             case Phase.OPEN:
                 ledger.observe(batch, found)
             case Phase.UNKNOWN:
-                unknown.append(f"{found.id} is {found.status!r}")
+                unknown.append(found)
                 ledger.observe(
                     batch, found, reason=f"the provider says {found.status!r}, which is not known"
                 )

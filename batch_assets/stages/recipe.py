@@ -32,3 +32,6 @@ class Deployment:
     provider: Provider
     #: A Dagster run's id, or the sensor's name; stands in the ledger beside every move.
     owner: str
+    #: Who asks for the partitions that are submitted, a backfill's id: fair shares are counted by
+    #: it. Empty means the owner.
+    origin: str = ""

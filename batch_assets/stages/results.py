@@ -12,7 +12,7 @@ from batch_assets.domain.usage import Usage
 from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import ParquetSink
 from batch_assets.prompt.output import OutputType
-from batch_assets.stages.fold import TOKENS
+from batch_assets.stages.counts import TOKENS, WaveCounts, outcomes_in, usage_in
 
 #: Rows that metadata shows as a sample.
 _SAMPLE_ROWS = 5
@@ -34,6 +34,8 @@ _FROM_VERDICT = (
     "cached_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "attempts",
+    "executions",
     "wave",
     "batch_id",
 )
@@ -43,8 +45,10 @@ def results_schema(output: OutputType) -> pa.Schema:
     """One row per item, in the corpus's order.
 
     `output` is the answer as the output type, null unless the outcome is ok; `answer` is the text
-    as the model wrote it. Tokens are those of all waves, and stand with the first of the items
-    that share a request, so that their sum is what was used.
+    as the model wrote it. `attempts` is how often the item was asked; times that failed for the
+    account's sake, or were cancelled, do not count. `executions`, the answers that came back from
+    the model, and tokens are those of all waves, and stand with the first of the items that share a
+    request, so that their sum is what is paid for.
     """
     return pa.schema(
         [
@@ -60,6 +64,8 @@ def results_schema(output: OutputType) -> pa.Schema:
             pa.field("cached_tokens", pa.int64()),
             pa.field("output_tokens", pa.int64()),
             pa.field("reasoning_tokens", pa.int64()),
+            pa.field("attempts", pa.int16(), nullable=False),
+            pa.field("executions", pa.int16(), nullable=False),
             pa.field("wave", pa.int16()),
             pa.field("batch_id", pa.string()),
             pa.field("is_duplicate", pa.bool_(), nullable=False),
@@ -81,6 +87,10 @@ class Summary:
     items: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     usage: Usage = field(default_factory=Usage)
+    #: Answers of the model that are paid for.
+    executions: int = 0
+    #: What each wave asked, by requests.
+    waves: list[WaveCounts] = field(default_factory=list)
     #: Why items are not ok: (outcome, code or message) and how many.
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     #: A few rows for a person to look at.
@@ -94,9 +104,9 @@ class Summary:
     def count(self, rows: pa.RecordBatch) -> None:
         """Take in rows of the results."""
         self.items += rows.num_rows
-        outcomes = pc.value_counts(rows.column("outcome"))
-        self.outcomes.update({str(v["values"]): v["counts"].as_py() for v in outcomes})
-        self.usage += Usage(**{name: pc.sum(rows.column(name)).as_py() or 0 for name in TOKENS})
+        self.outcomes += outcomes_in(rows)
+        self.usage += usage_in(rows)
+        self.executions += pc.sum(rows.column("executions")).as_py() or 0
         failed = rows.filter(pc.not_equal(rows.column("outcome"), Outcome.OK.value))
         columns = ("outcome", "error_code", "error_message")
         for outcome, code, message in zip(
@@ -128,6 +138,10 @@ class ResultsSink:
         columns["outcome"] = pc.fill_null(columns["outcome"], Outcome.OVERSIZE.value)
         for name in TOKENS:
             columns[name] = pc.if_else(duplicate, pa.scalar(None, pa.int64()), columns[name])
+        none = pa.scalar(0, pa.int16())
+        columns["attempts"] = pc.fill_null(columns["attempts"], none)
+        executions = pc.fill_null(columns["executions"], none)
+        columns["executions"] = pc.if_else(duplicate, none, executions)
         fingerprints = [value.hex() for value in items.column("fingerprint").to_pylist()]
         manifest = self._manifest
         columns |= {

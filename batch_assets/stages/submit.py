@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
+from batch_assets.domain.capacity import backoff
+from batch_assets.domain.control import Waiting, WaitKind
 from batch_assets.domain.errors import (
     AccountRefused,
     ArtifactError,
@@ -25,12 +27,10 @@ from batch_assets.domain.errors import (
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, read_shards
+from batch_assets.stages.control import stop_account
 from batch_assets.stages.lease import LEASE, kept
 from batch_assets.stages.recipe import Deployment
-
-#: First wait after the provider was full or not there; doubles with each attempt.
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
+from batch_assets.stages.recover import recover
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +42,37 @@ class Submission:
     sent: int
     #: The request set's batches that were not given up, of all its waves.
     batches: Sequence[Batch]
+    #: Why the rest was not sent.
+    waiting_for: Waiting | None = None
 
     @property
     def waiting(self) -> Sequence[Batch]:
-        """Planned batches: no room in the budget, or the provider had none."""
+        """Planned batches."""
         return [batch for batch in self.batches if batch.state is BatchState.PLANNED]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """What one pass over the planned batches of a request set did."""
+
+    sent: int
+    #: Why the pass ended before the last of them.
+    waiting_for: Waiting | None = None
 
 
 def submit(deployment: Deployment, manifest: Manifest) -> Submission:
     """Make the request set the partition's current one and send what was never sent.
 
     Raises the provider's TerminalError or TransientError where a call failed; the batch is then
-    planned again, or given up with the reason, and nothing was bought.
+    planned again, or given up with the reason, and nothing was bought. Raises AccountRefused where
+    the account is stopped, too.
     """
     ledger = deployment.ledger
     request_set = ledger.request_sets.open(
-        manifest.inference, manifest.partition_key, manifest.digest
+        manifest.inference,
+        manifest.partition_key,
+        manifest.digest,
+        origin=deployment.origin or deployment.owner,
     )
     ledger.request_sets.hold(
         manifest.inference, [manifest.partition_key], holder=deployment.owner, lease=LEASE
@@ -66,11 +81,15 @@ def submit(deployment: Deployment, manifest: Manifest) -> Submission:
     if request_set.resolved_at is None:
         plan_wave(deployment, request_set, manifest)
     recover(deployment)
-    sent = dispatch(deployment, request_set, even_if_told_to_wait=True)
+    dispatched = dispatch(deployment, request_set, even_if_told_to_wait=True)
+    waiting_for = dispatched.waiting_for
+    if waiting_for is not None and waiting_for.kind is WaitKind.STOPPED:
+        raise AccountRefused(waiting_for.reason)
     return Submission(
         request_set=request_set,
-        sent=sent,
+        sent=dispatched.sent,
         batches=live_batches(deployment, request_set),
+        waiting_for=waiting_for,
     )
 
 
@@ -122,6 +141,7 @@ def plan(
     *,
     wave: int,
     endpoint: str,
+    not_before: datetime | None = None,
 ) -> None:
     """A planned batch for each shard that has none."""
     deployment.ledger.plan(
@@ -131,21 +151,25 @@ def plan(
         account=deployment.provider.account,
         endpoint=endpoint,
         owner=deployment.owner,
+        not_before=not_before,
     )
 
 
 def dispatch(
     deployment: Deployment, request_set: RequestSet, *, even_if_told_to_wait: bool = False
-) -> int:
-    """Offer the planned batches of a request set in order; how many were sent.
+) -> Dispatch:
+    """Offer the planned batches of a request set in order.
 
-    Stops where the account has no room: what is left stays planned. Raises DeclarationError for a
-    batch that the account could never hold.
+    Stops where one must wait: for room, for its turn, or for a person. What is left stays planned.
+    Raises DeclarationError for a batch that the account could never hold.
     """
     ledger, owner, budget = deployment.ledger, deployment.owner, deployment.provider.budget
     sent = 0
     planned = ledger.batches(request_set=request_set.id, states={BatchState.PLANNED})
     for batch in planned:
+        if batch.request_set.cancelled_at is not None:
+            _drop(deployment, batch, "its partition is cancelled")
+            continue
         told_to_wait = batch.not_before is not None and batch.not_before > ledger.clock()
         if told_to_wait and not even_if_told_to_wait:
             continue
@@ -153,15 +177,16 @@ def dispatch(
             reserved = ledger.reserve(batch, owner=owner, lease=LEASE, budget=budget)
         except StaleMove:
             continue  # another process sends it
-        if reserved is None:
-            if budget.never_fits(batch.reservation):
+        if isinstance(reserved, Waiting):
+            if reserved.kind is WaitKind.BUDGET and budget.never_fits(batch.reservation):
                 raise _too_large(deployment, batch)
-            break
+            return Dispatch(sent=sent, waiting_for=reserved)
         try:
             sent += _offer(deployment, reserved)
-        except CapacityRefused:
-            break
-    return sent
+        except CapacityRefused as error:
+            refused = Waiting(kind=WaitKind.CAPACITY, reason=error.message)
+            return Dispatch(sent=sent, waiting_for=refused)
+    return Dispatch(sent=sent)
 
 
 def _too_large(deployment: Deployment, batch: Batch) -> DeclarationError:
@@ -170,8 +195,8 @@ def _too_large(deployment: Deployment, batch: Batch) -> DeclarationError:
     reason = (
         f"shard {batch.shard} of partition {request_set.partition_key} asks for "
         f"{asked.requests:,} requests and {asked.tokens:,} tokens (estimated), more than the "
-        f"account may ever have queued: raise the resource's max_enqueued_tokens; or, where "
-        "nothing of the partition was sent yet, set its max_tokens_per_batch, delete "
+        f"account may ever have queued: raise the resource's token_limit; or, where "
+        "nothing of the partition was sent yet, set its max_batch_enqueued_tokens, delete "
         f"{manifest} and materialize the partition again"
     )
     deployment.ledger.note(batch, reason)
@@ -187,9 +212,16 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
     except ReplyLost as error:
         ledger.note(batch, f"{error.message} It is looked up at the provider after {LEASE}.")
         return False
-    except (TransientError, AccountRefused) as error:
+    except CapacityRefused as error:
+        ledger.release(batch, owner=owner, reason=error.message, for_capacity=True)
+        raise
+    except AccountRefused as error:
         # The account is at fault and not the shard: no attempt is used up.
-        wait = min(_FIRST_WAIT * 2 ** min(batch.refusals, 10), _LONGEST_WAIT)
+        stopped = stop_account(deployment, error.message)
+        ledger.release(batch, owner=owner, reason=error.message)
+        raise stopped from error
+    except TransientError as error:
+        wait = backoff(batch.refusals + 1, batch.key)
         ledger.release(batch, owner=owner, reason=error.message, not_before=ledger.clock() + wait)
         raise
     except TerminalError as error:
@@ -221,30 +253,6 @@ def _shard_on_disk(files: Files, batch: Batch) -> Iterator[Path]:
                 f"manifest says {shard.sha256}: delete it and materialize the requests again"
             )
         yield path
-
-
-def recover(deployment: Deployment) -> int:
-    """Decide on every doubtful batch of the account by its key; how many were decided.
-
-    One that the provider has is adopted; one that it does not have may be offered again.
-    """
-    ledger, owner, provider = deployment.ledger, deployment.owner, deployment.provider
-    decided = 0
-    for batch in ledger.doubtful_batches(provider.account):
-        if not ledger.take_over(batch, owner=owner, lease=LEASE):
-            continue
-        assert batch.reserved_at is not None
-        found = provider.find(batch.key, since=batch.reserved_at)
-        try:
-            if found is None:
-                reason = "its process died before the provider had it"
-                ledger.release(batch, owner=owner, reason=reason)
-            else:
-                ledger.record(batch, found, owner=owner)
-        except StaleMove:
-            continue  # the search outlasted the lease, and another process decided
-        decided += 1
-    return decided
 
 
 def shards_of_wave(files: Files, manifest: Manifest, wave: int) -> tuple[Shard, ...]:

@@ -14,7 +14,7 @@ from answer_lines import (
     verdict,
 )
 
-from batch_assets.domain.outcome import Outcome
+from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.prompt.chat_answers import Verdict, read_lines
 
 
@@ -22,7 +22,7 @@ def test_a_valid_answer_comes_with_its_value_and_all_that_is_known_of_it():
     """Row 48: cached and reasoning tokens are kept."""
     assert verdict(a_line()) == Verdict(
         outcome=Outcome.OK,
-        retryable=False,
+        failure=None,
         error_code=None,
         error_message=None,
         answer=TEXT,
@@ -33,6 +33,7 @@ def test_a_valid_answer_comes_with_its_value_and_all_that_is_known_of_it():
         cached_tokens=80,
         output_tokens=20,
         reasoning_tokens=15,
+        executions=1,
     )
 
 
@@ -60,47 +61,59 @@ def test_an_answer_that_is_not_as_asked_keeps_its_text_and_its_cost(choice, outc
     assert found.error_message is not None
     assert found.error_message.startswith(message)
     assert found.answer == (choice.get("message") or {}).get("content")
-    assert found.retryable is (outcome is Outcome.INVALID)
-
-
-@pytest.mark.parametrize("status", [0, 408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_an_error_that_time_cures_is_asked_again(status):
-    """Row 15: lines say status 0 where the counts say completed; the line is believed."""
-    found = verdict(a_failed_line(status))
-
-    assert (found.outcome, found.retryable) == (Outcome.ERRORED, True)
-    assert (found.error_code, found.error_message) == (str(status), "No.")
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
-def test_an_error_that_stays_is_final(status):
-    found = verdict(a_failed_line(status, code="context_length_exceeded"))
-
-    assert (found.outcome, found.retryable) == (Outcome.ERRORED, False)
-    assert found.error_code == "context_length_exceeded"
-
-
-def test_an_account_without_credit_is_not_asked_again():
-    """Row 57: thousands of rows fail in one go, and none of them is to blame."""
-    found = verdict(a_failed_line(429, code="insufficient_quota"))
-
-    assert (found.outcome, found.retryable) == (Outcome.ERRORED, False)
+    assert (found.failure, found.executions) == (Failure(outcome.value), 1)
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome", "retryable"),
+    ("status", "failure"),
     [
-        ("batch_expired", Outcome.EXPIRED, True),
-        ("batch_cancelled", Outcome.CANCELLED, False),
-        ("request_timeout", Outcome.ERRORED, True),
-        ("something_new", Outcome.ERRORED, False),
+        (0, Failure.SERVER_ERROR),
+        (408, Failure.TIMEOUT),
+        (429, Failure.RATE_LIMITED),
+        (500, Failure.SERVER_ERROR),
+        (529, Failure.SERVER_ERROR),
+        (400, Failure.REJECTED),
+        (401, Failure.ACCOUNT),
     ],
 )
-def test_a_request_without_a_reply_is_judged_by_its_code(code, outcome, retryable):
+def test_an_error_of_the_endpoint_is_judged_by_its_status(status, failure):
+    """Row 15: lines say status 0 where the counts say completed; the line is believed."""
+    found = verdict(a_failed_line(status))
+
+    assert (found.outcome, found.failure) == (Outcome.ERRORED, failure)
+    assert (found.error_code, found.error_message) == (str(status), "No.")
+    assert (found.executions, found.input_tokens) == (0, None)
+
+
+def test_an_error_keeps_the_providers_code():
+    found = verdict(a_failed_line(400, code="context_length_exceeded"))
+
+    assert (found.failure, found.error_code) == (Failure.REJECTED, "context_length_exceeded")
+
+
+@pytest.mark.parametrize("error", [{"code": "insufficient_quota"}, {"type": "insufficient_quota"}])
+def test_an_account_without_credit_is_the_accounts_trouble(error):
+    """Row 57: thousands of rows fail in one go, and none of them is to blame."""
+    found = verdict(a_failed_line(429, **error))
+
+    assert (found.outcome, found.failure) == (Outcome.ERRORED, Failure.ACCOUNT)
+    assert found.error_code == "insufficient_quota"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "failure"),
+    [
+        ("batch_expired", Outcome.EXPIRED, Failure.EXPIRED),
+        ("batch_cancelled", Outcome.CANCELLED, Failure.CANCELLED),
+        ("request_timeout", Outcome.ERRORED, Failure.TIMEOUT),
+        ("something_new", Outcome.ERRORED, Failure.REJECTED),
+    ],
+)
+def test_a_request_without_a_reply_is_judged_by_its_code(code, outcome, failure):
     """Rows 8 and 12: what the error file says counts like what the output file says."""
     found = verdict(an_unrun_line(code))
 
-    assert (found.outcome, found.retryable) == (outcome, retryable)
+    assert (found.outcome, found.failure, found.executions) == (outcome, failure, 0)
     assert (found.error_code, found.error_message) == (code, "Why.")
 
 
@@ -116,10 +129,10 @@ def test_a_request_without_a_reply_is_judged_by_its_code(code, outcome, retryabl
         (an_unrun_line(None, None), "the line has neither an answer nor an error"),
     ],
 )
-def test_a_line_that_says_nothing_is_asked_again(line, message):
+def test_a_line_that_says_nothing_is_no_answer(line, message):
     found = verdict(line)
 
-    assert (found.outcome, found.retryable) == (Outcome.INVALID, True)
+    assert (found.outcome, found.failure) == (Outcome.INVALID, Failure.INVALID)
     assert found.error_message is not None
     assert found.error_message.startswith(message)
 
@@ -133,6 +146,15 @@ def test_an_answer_beside_an_error_is_none():
     found = verdict(a_line(error={"code": "server_error", "message": "lost"}))
 
     assert (found.outcome, found.error_code) == (Outcome.INVALID, "server_error")
+    assert (found.executions, found.input_tokens) == (1, 100)
+
+
+@pytest.mark.parametrize(("tokens", "executions"), [(20, 1), (0, 0), (None, 0)])
+def test_what_the_model_wrote_was_paid_for_in_whatever_form_it_came(tokens, executions):
+    found = verdict(a_line(choices=[], usage={"prompt_tokens": 9, "completion_tokens": tokens}))
+
+    assert (found.outcome, found.executions) == (Outcome.INVALID, executions)
+    assert (found.input_tokens, found.output_tokens) == (9, tokens)
 
 
 def test_an_answer_whose_status_was_left_out_is_an_answer():
@@ -179,7 +201,7 @@ def test_a_body_that_came_as_text_is_read():
 def test_a_page_of_a_proxy_is_an_error_and_no_answer(body):
     found = verdict({"custom_id": "r-0", "response": {"status_code": 502, "body": body}})
 
-    assert (found.outcome, found.retryable) == (Outcome.ERRORED, True)
+    assert (found.outcome, found.failure) == (Outcome.ERRORED, Failure.SERVER_ERROR)
     assert found.error_code == "502"
 
 

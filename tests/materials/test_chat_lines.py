@@ -5,7 +5,7 @@ from answer_lines import OUTPUT, a_choice, a_failed_line, a_line, an_unrun_line,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_assets.domain.outcome import Outcome
+from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.prompt.chat_answers import AnswerLine, judge, read_lines
 
 
@@ -40,7 +40,7 @@ def test_a_line_whose_id_can_be_read_and_whose_rest_cannot_is_asked_again(rest):
     found = verdict(f'{{"custom_id": "r-0", {rest}}}'.encode())
 
     assert (found.outcome, found.error_code) == (Outcome.INVALID, "unreadable_line")
-    assert found.retryable
+    assert found.failure is Failure.INVALID
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,12 @@ def test_a_line_whose_id_cannot_be_read_spoils_no_other(garbage):
     """Row 46: one bad line among good ones."""
     block = encoded(a_line("r-0")) + garbage + b"\n" + encoded(a_line("r-1"))
 
-    found = [line for line in read_lines(block) if line.custom_id]
+    lines = read_lines(block)
 
+    found = [line for line in lines if line.custom_id]
     assert [line.custom_id for line in found] == ["r-0", "r-1"]
     assert {judge(line, OUTPUT).outcome for line in found} == {Outcome.OK}
+    assert [line.is_unreadable for line in lines] in ([False, True, False], [False] * 3)
 
 
 LINES = [

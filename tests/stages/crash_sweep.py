@@ -28,7 +28,7 @@ import uvicorn
 from factories import a_corpus, a_recipe, a_table
 from stage_world import SETTINGS, a_provider
 
-from batch_assets.domain.provider import Provider, ProviderBatch
+from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
 from batch_assets.files.store import NewFile
@@ -138,6 +138,15 @@ class PointedProvider(Provider):
         with self._call("poll"):
             found = list(self._provider.poll(ids, since=since))
         yield from found
+
+    def uploads(self, *, since: datetime) -> Iterator[Upload]:
+        with self._call("uploads"):
+            found = list(self._provider.uploads(since=since))
+        yield from found
+
+    def delete_upload(self, file_id: str) -> None:
+        with self._call("delete_upload"):
+            self._provider.delete_upload(file_id)
 
     def download(self, file_id: str, sink: BinaryIO) -> None:
         with self._call("download"):

@@ -17,18 +17,20 @@ from starlette.responses import JSONResponse, Response
 
 from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.budget import Budget
+from batch_assets.domain.capacity import Capacity
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest
 from batch_assets.ledger import Ledger
 from batch_assets.resources.openai import OpenAIProvider
-from batch_assets.sandbox import Faults, ManualClock, RunningSandbox
+from batch_assets.sandbox import ManualClock, RunningSandbox, ScriptedFaults
 from batch_assets.stages.advance import Pending, advance
 from batch_assets.stages.collect import collect
 from batch_assets.stages.lease import LEASE
 from batch_assets.stages.poll import PollReport, poll
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.recover import LISTED_AFTER
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.submit import Submission, layout_of, submit
 
@@ -45,13 +47,15 @@ LIMITS = Limits(requests=50_000, bytes=200_000_000)
 Answered = Callable[[str, str], dict[str, Any] | None]
 
 
-class Script(Faults):
+class Script(ScriptedFaults):
     """What the sandbox does in place of behaving; a test fills it in."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.forget()
 
     def forget(self) -> None:
+        self.clear()
         #: Replies to the next calls of a route; None lets a call pass.
         self.replies: dict[str, list[Response | None]] = {}
         #: A result line in place of an answer, by batch id and custom_id.
@@ -249,6 +253,11 @@ class World:
         self.submit()
         return self.finish()
 
+    @property
+    def capacity(self) -> Capacity:
+        """What is believed of the account's room."""
+        return self.ledger.accounts.capacity(self.deployment.provider.account)
+
     def results(self) -> list[dict[str, Any]]:
         return self.table().to_pylist()
 
@@ -260,8 +269,8 @@ class World:
         return self.table().column(name).to_pylist()
 
     def lease_over(self) -> None:
-        """Long enough for a silent process to be taken for dead."""
-        self.clock.advance(LEASE.total_seconds() + 1)
+        """Long enough for a silent process to be taken for dead, and its batch for listed."""
+        self.clock.advance(max(LEASE, LISTED_AFTER).total_seconds() + 1)
 
 
 def a_ledger(folder: Path, clock: ManualClock) -> Ledger:

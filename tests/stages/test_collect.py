@@ -113,16 +113,21 @@ def test_a_failed_batch_has_nothing_to_bring_in(a_world, border, provider_at):
     assert raw_files(world) == {}
 
 
-def test_the_items_of_a_failed_batch_say_why(a_world, border, provider_at):
-    """Nothing of it ran, and a further try would end as this one did."""
+def test_an_item_that_failed_its_batch_says_why_and_the_others_are_asked_again(
+    a_world, border, provider_at
+):
+    """Row 43: a line of the provider's errors is an item of the user's."""
     border.edit_call = lambda body: body.replace(b'"POST"', b'"POTS"', 1)
     world = a_world(3, via=provider_at(border.base_url))
+    world.submit()
+    border.edit_call = lambda body: body
 
-    world.carry()
+    world.finish()
 
-    assert world.column("outcome") == ["errored"] * 3
-    assert set(world.column("error_message")) == {world.batch.reason}
-    assert "line 1" in world.batch.reason
+    assert world.column("outcome") == ["errored", "ok", "ok"]
+    assert world.column("error_code") == ["invalid_method", None, None]
+    assert "line 1" in world.batches[0].reason
+    assert world.executions["requests_executed"] == 2
 
 
 def test_a_batch_of_a_replaced_request_set_is_collected(world, tmp_path):

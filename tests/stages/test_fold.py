@@ -4,20 +4,35 @@ The raw outputs are the sandbox's, then rewritten in the store as a provider mig
 """
 
 import json
-from collections.abc import Callable, Iterator
-from random import Random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from factories import Kind, a_table
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pydantic import ValidationError
+from factories import a_table
 from stage_world import World
 
-from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.shard import Limits
-from batch_assets.stages.resolve import LineCounts, Resolution
+from batch_assets.sandbox import (
+    DuplicateLine,
+    ForeignLine,
+    HalfLine,
+    ItemError,
+    LineError,
+    LineSeparators,
+    LyingCounts,
+    MalformedLine,
+    MissingLine,
+    NotJson,
+    NullResponse,
+    OffSchema,
+    Refusal,
+    StringBody,
+    TruncatedAnswer,
+    ZeroStatus,
+)
+from batch_assets.sandbox.item_faults import ItemFault
+from batch_assets.stages.counts import LineCounts
+from batch_assets.stages.resolve import Resolution
 
 THREE_ROWS = Limits(requests=3, bytes=10**6)
 BLOCK = 256 * 1024
@@ -92,8 +107,8 @@ def test_a_batch_without_a_line_leaves_its_items_missing(collected):
     assert collected.column("outcome") == ["missing"] * 3 + ["ok"] * 3
 
 
-def test_of_two_lines_for_one_request_the_first_counts(collected):
-    """Row 16: more lines than requests."""
+def test_of_two_valid_answers_for_one_request_the_first_counts(collected):
+    """Row 16: more lines than requests; one of them says something else."""
     [line] = [line for line in lines_of(collected) if ordinal_of(line) == 1]
     other = line.replace(b'\\"score\\":', b'\\"score\\":9')
     rewrite(collected, lambda lines: [*lines, other, line])
@@ -101,8 +116,68 @@ def test_of_two_lines_for_one_request_the_first_counts(collected):
 
     resolution = fold(collected)
 
-    assert collected.results()[1]["output"] == score
-    assert resolution.lines == LineCounts(foreign=0, duplicate=2)
+    row = collected.results()[1]
+    assert (row["output"], row["executions"]) == (score, 1)
+    assert resolution.lines == LineCounts(duplicate=2, contradictory=1)
+
+
+def failed(line: bytes, status: int = 500) -> bytes:
+    """The line with an error in place of its answer."""
+    response = {"status_code": status, "body": {"error": {"message": "No.", "code": "down"}}}
+    return json.dumps(json.loads(line) | {"response": response}).encode() + b"\n"
+
+
+def said(line: bytes, content: str) -> bytes:
+    """The line with another text of the model's."""
+    found = json.loads(line)
+    found["response"]["body"]["choices"][0]["message"]["content"] = content
+    return json.dumps(found).encode() + b"\n"
+
+
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_a_valid_answer_is_not_lost_to_another_line_for_its_request(collected, answer_first):
+    """It was paid for, and asking again would be paying twice."""
+    [line] = [line for line in lines_of(collected) if ordinal_of(line) == 1]
+    beside = [failed(line), said(line, "a plant")]
+    mine = [line, *beside] if answer_first else [*beside, line]
+    rewrite(collected, lambda lines: [*without(1)(lines), *mine])
+
+    resolution = fold(collected)
+
+    assert collected.column("outcome") == ["ok"] * 6
+    assert resolution.lines == LineCounts(
+        duplicate=2, contradictory=2, count_mismatches=0 if answer_first else 1
+    )
+
+
+def test_an_answer_that_is_not_valid_comes_before_an_error_for_its_request(collected):
+    [line] = [line for line in lines_of(collected) if ordinal_of(line) == 1]
+    mine = [failed(line), said(line, "a plant"), failed(line, 400)]
+    rewrite(collected, lambda lines: [*without(1)(lines), *mine])
+
+    fold(collected)
+
+    row = collected.results()[1]
+    assert (row["outcome"], row["answer"], row["executions"]) == ("invalid", "a plant", 1)
+
+
+def test_a_request_in_the_output_and_in_the_error_file_has_one_outcome(a_world, script):
+    """The valid answer counts, and the line of the error file is a duplicate."""
+    script.line = failing({1})
+    world = a_world(3, max_waves=1)
+    world.submit()
+    world.poll(after=100)
+    world.collect()
+    [error] = world.files.read(world.layout.raw_errors(world.batch)).splitlines(keepends=True)
+    answers = lines_of(world)
+    answer = renamed(answers[0], json.loads(error)["custom_id"])
+    rewrite(world, lambda lines: [*lines, answer])
+
+    resolution = fold(world)
+
+    assert world.column("outcome") == ["ok"] * 3
+    assert world.column("executions") == [1, 1, 1]
+    assert (resolution.lines.duplicate, resolution.lines.contradictory) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +224,10 @@ def test_a_line_that_answers_nobody_is_counted_and_not_trusted(collected, custom
 def test_a_line_that_cannot_be_read_spoils_no_other(collected, garbage):
     rewrite(collected, lambda lines: [garbage, *lines[:1], garbage, *lines[1:], garbage])
 
-    fold(collected)
+    resolution = fold(collected)
 
     assert collected.column("outcome") == ["ok"] * 6
+    assert resolution.lines == LineCounts(unreadable=3 * bool(garbage.strip()))
 
 
 def test_lines_may_end_as_on_windows_and_the_last_one_not_at_all(collected):
@@ -183,6 +259,87 @@ def test_a_line_may_be_longer_than_what_is_read_at_once(collected, size):
     fold(collected)
 
     assert collected.column("outcome") == ["ok"] * 6
+
+
+def test_the_half_line_of_a_cut_file_is_no_answer(collected):
+    rewrite(collected, lambda lines: [b"".join(sorted(lines, key=ordinal_of))[:-80]])
+
+    resolution = fold(collected)
+
+    assert collected.column("outcome") == ["ok", "ok", "missing", "ok", "ok", "ok"]
+    assert collected.column("executions") == [1, 1, 0, 1, 1, 1]
+    assert (resolution.lines.unreadable, resolution.lines.count_mismatches) == (1, 1)
+
+
+def test_an_empty_file_is_a_batch_of_missing_answers(collected):
+    rewrite(collected, lambda lines: [])
+
+    resolution = fold(collected)
+
+    assert collected.column("outcome") == ["missing"] * 3 + ["ok"] * 3
+    assert resolution.lines == LineCounts(count_mismatches=3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code", "executions"),
+    [
+        (ZeroStatus(), "errored", "0", 0),
+        (NullResponse(), "invalid", None, 0),
+        (LineError(code="request_timeout"), "errored", "request_timeout", 0),
+        (LineError(code="batch_expired"), "expired", "batch_expired", 0),
+        (LineError(code="batch_cancelled"), "cancelled", "batch_cancelled", 0),
+        (StringBody(), "ok", None, 1),
+        (LineSeparators(), "ok", None, 1),
+        (MalformedLine(), "missing", None, 0),
+        (MissingLine(), "missing", None, 0),
+        (HalfLine(), "missing", None, 0),
+        (ForeignLine(in_place=True), "missing", None, 0),
+        (ForeignLine(), "ok", None, 1),
+        (DuplicateLine(), "ok", None, 1),
+        (DuplicateLine(other="a plant"), "ok", None, 1),
+        (Refusal(), "refused", None, 1),
+        (TruncatedAnswer(), "truncated", None, 1),
+        (NotJson(), "invalid", None, 1),
+        (OffSchema(), "invalid", None, 1),
+        (ItemError(status=429), "errored", "rate_limit_exceeded", 0),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, ItemFault) else None,
+)
+def test_whatever_comes_for_an_item_has_one_end(a_world, script, fault, outcome, code, executions):
+    """Rows 12, 15, 16 and 46: the other items have their answers all the same."""
+    script.items(fault, containing="word 1")
+    world = a_world(3, max_waves=1)
+
+    world.carry()
+
+    row = world.results()[1]
+    assert (row["outcome"], row["error_code"], row["executions"]) == (outcome, code, executions)
+    assert (row["output"] is not None) is (outcome == "ok")
+    assert world.column("outcome")[::2] == ["ok", "ok"]
+
+
+# What the provider counted
+
+
+@pytest.mark.parametrize(
+    ("lie", "mismatches"),
+    [
+        ({}, 0),
+        ({"completed": 6, "failed": 0}, 1),
+        ({"completed": 2}, 3),
+        ({"completed": 0, "failed": 6}, 5),
+    ],
+)
+def test_how_far_the_providers_counts_are_from_its_lines_is_said(a_world, script, lie, mismatches):
+    """Rows 15, 16 and 19: the lines are the truth."""
+    script.batches(LyingCounts(**lie))
+    script.items(ItemError(status=400), containing="word 1")
+    world = a_world(6)
+
+    resolution = world.carry()
+
+    assert resolution.summary.outcomes == {"ok": 5, "errored": 1}
+    assert resolution.lines.count_mismatches == mismatches
 
 
 def test_answers_in_any_script_arrive_whole(a_world):
@@ -255,143 +412,3 @@ def test_a_duplicate_in_a_wave_is_counted_once(two_waves):
     rewrite(two_waves, lambda lines: [*lines, *lines], batch=3)
 
     assert fold(two_waves).lines == LineCounts(foreign=0, duplicate=3)
-
-
-# Any damage
-
-
-def _cut_bytes(lines: Lines, random: Random) -> Lines:
-    index = random.randrange(len(lines))
-    line = lines[index]
-    lines[index] = line[: random.randrange(len(line))] + line[random.randrange(len(line)) :]
-    return lines
-
-
-def _change_byte(lines: Lines, random: Random) -> Lines:
-    index = random.randrange(len(lines))
-    line = bytearray(lines[index] or b" ")
-    line[random.randrange(len(line))] = random.randrange(256)
-    lines[index] = bytes(line)
-    return lines
-
-
-def _insert_noise(lines: Lines, random: Random) -> Lines:
-    noise = random.choice([b"\n", b"{}\n", b"null\n", b'{"custom_id": 7}\n', random.randbytes(20)])
-    lines.insert(random.randrange(len(lines) + 1), noise)
-    return lines
-
-
-def _swap_ids(lines: Lines, random: Random) -> Lines:
-    """Another request's id on this answer, or an id of nobody's."""
-    try:
-        one, other = (json.loads(random.choice(lines)) for _ in range(2))
-        lines.append(renamed(json.dumps(one).encode(), other["custom_id"] + random.choice("0 x")))
-    except (ValueError, TypeError, KeyError):
-        pass
-    return lines
-
-
-def _repeat(lines: Lines, random: Random) -> Lines:
-    return [*lines, random.choice(lines)]
-
-
-def _drop(lines: Lines, random: Random) -> Lines:
-    lines.pop(random.randrange(len(lines)))
-    return lines
-
-
-def _shuffle(lines: Lines, random: Random) -> Lines:
-    return random.sample(lines, len(lines))
-
-
-EDITS: dict[str, Callable[[Lines, Random], Lines]] = {
-    "cut": _cut_bytes,
-    "change": _change_byte,
-    "noise": _insert_noise,
-    "swap": _swap_ids,
-    "repeat": _repeat,
-    "drop": _drop,
-    "shuffle": _shuffle,
-}
-
-
-def damaged(lines: Lines, edits: list[tuple[str, int]]) -> Lines:
-    """The lines after some edits, each made with a seed."""
-    for name, seed in edits:
-        lines = EDITS[name](list(lines), Random(seed)) if lines else lines
-    return lines
-
-
-def answers_in(content: bytes) -> Iterator[tuple[str, str]]:
-    """Each custom_id with the answer of a line that can be read in full: an oracle of its own."""
-    for line in content.split(b"\n"):
-        try:
-            found = json.loads(line.decode(errors="replace"))
-            body = found["response"]["body"]
-            yield found["custom_id"], body["choices"][0]["message"]["content"]
-        except (ValueError, TypeError, LookupError):
-            continue
-
-
-def is_valid(answer: str) -> bool:
-    try:
-        Kind.model_validate_json(answer)
-    except ValidationError:
-        return False
-    return True
-
-
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(edits=st.lists(st.tuples(st.sampled_from(sorted(EDITS)), st.integers(0, 2**16)), max_size=6))
-def test_whatever_comes_back_every_item_has_one_outcome(collected, originals, edits):
-    lines = damaged(originals, edits)
-    path = collected.layout.raw_output(collected.batches[0])
-    collected.files.write(path, b"".join(lines))
-
-    fold(collected)
-
-    rows = collected.results()
-    assert [row["item_id"] for row in rows] == [f"i-{row}" for row in range(6)]
-    assert {row["outcome"] for row in rows} <= {outcome.value for outcome in Outcome}
-    assert [row["outcome"] for row in rows[3:]] == ["ok"] * 3
-    there = set(answers_in(b"".join(lines)))
-    for ordinal, row in enumerate(rows[:3]):
-        if row["outcome"] == "ok":
-            assert is_valid(row["answer"])
-            assert (f"{collected.manifest.digest[:16]}-{ordinal}", row["answer"]) in there
-        else:
-            assert row["output"] is None
-
-
-@pytest.fixture
-def originals(collected: World) -> Lines:
-    """The lines of the first batch as the sandbox wrote them."""
-    return lines_of(collected)
-
-
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_an_answer_that_came_whole_is_never_lost(collected, originals, data):
-    """Whatever stands beside it: other lines are damaged, its own is somewhere among them."""
-    kept = data.draw(st.sampled_from(range(3)))
-    noise = st.sampled_from(
-        [b"\n", b"{}\n", b"\xff\n", b'{"custom_id": "x"}\n', b"[" * 5000 + b"\n"]
-    )
-    whole = [line for line in originals if ordinal_of(line) == kept]
-    lines = data.draw(st.permutations([*whole, *data.draw(st.lists(noise, max_size=5))]))
-    path = collected.layout.raw_output(collected.batches[0])
-    collected.files.write(path, b"".join(lines))
-
-    fold(collected)
-
-    expected = ["missing"] * 3 + ["ok"] * 3
-    expected[kept] = "ok"
-    assert collected.column("outcome") == expected

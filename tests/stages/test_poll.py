@@ -11,6 +11,7 @@ from stage_world import edited, refusal, whole
 
 from batch_assets.domain.batch import BatchState
 from batch_assets.domain.budget import Budget, Reservation
+from batch_assets.domain.capacity import backoff
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused
 from batch_assets.domain.shard import Limits
 from batch_assets.stages.poll import SETTLED, PollReport, poll, poll_if_overdue
@@ -82,7 +83,9 @@ def test_a_status_nobody_knows_is_kept_and_reported(a_world, border, provider_at
     report = world.poll(after=100)
 
     batch = world.batch
-    assert report == PollReport(open=1, ended=0, unknown=(f"{batch.provider_id} is 'paused'",))
+    [unknown] = report.unknown
+    assert (report.open, report.ended) == (1, 0)
+    assert (unknown.id, unknown.status) == (batch.provider_id, "paused")
     assert (batch.state, batch.provider_status) == (BatchState.SUBMITTED, "paused")
     assert "'paused', which is not known" in batch.reason
     assert world.finish().summary.coverage == 1.0
@@ -239,10 +242,10 @@ def test_a_batch_the_provider_had_no_room_for_is_offered_again(a_world, sandbox)
     assert world.states == ["abandoned", "planned"]
     again = world.batches[-1]
     assert (again.attempt, again.refusals) == (2, 1)
-    assert again.not_before == world.ledger.clock() + timedelta(minutes=2)
+    assert world.capacity.not_before == world.ledger.clock() + backoff(1, "openai")
     assert "Enqueued token limit reached" in again.reason
     sandbox.state.change_settings({"enqueued_token_limit": None})
-    world.clock.advance(120)
+    world.clock.advance(backoff(1, "openai").total_seconds())
     world.advance()
     assert world.finish().summary.coverage == 1.0
     assert world.executions["requests_executed"] == 3
@@ -258,11 +261,12 @@ def test_a_queue_that_stays_full_is_asked_less_and_less_often(a_world, sandbox):
     for _ in range(7):
         world.poll(after=100)
         world.advance()
-        waits.append((world.batches[-1].not_before - world.ledger.clock()).total_seconds())
-        world.clock.advance(waits[-1])
+        waits.append(world.capacity.not_before - world.ledger.clock())
+        world.clock.advance(waits[-1].total_seconds())
         world.advance()
 
-    assert waits == [120, 240, 480, 960, 1920, 3600, 3600]
+    assert waits == [backoff(refusals, "openai") for refusals in range(1, 8)]
+    assert "the ledger holds nothing of this account" in world.capacity.reason
 
 
 def test_a_replaced_request_set_is_not_offered_again(a_world, sandbox, tmp_path):

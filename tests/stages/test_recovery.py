@@ -18,11 +18,12 @@ from batch_assets.domain.errors import (
     ProviderUnavailable,
     StaleMove,
 )
-from batch_assets.domain.provider import Provider, ProviderBatch
+from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.ledger import Ledger
 from batch_assets.stages.lease import LEASE, kept
-from batch_assets.stages.submit import dispatch, recover
+from batch_assets.stages.recover import recover
+from batch_assets.stages.submit import dispatch
 
 POST_BATCHES = r"POST /v1/batches$"
 THREE_ROWS = Limits(requests=3, bytes=10**6)
@@ -74,6 +75,12 @@ class Dying(Provider):
     def poll(self, ids: Any, *, since: datetime) -> Iterator[ProviderBatch]:
         return self._provider.poll(ids, since=since)
 
+    def uploads(self, *, since: datetime) -> Iterator[Upload]:
+        return self._provider.uploads(since=since)
+
+    def delete_upload(self, file_id: str) -> None:
+        self._provider.delete_upload(file_id)
+
     def download(self, file_id: str, sink: Any) -> None:
         self._provider.download(file_id, sink)
 
@@ -124,6 +131,22 @@ def test_a_batch_stays_in_doubt_while_the_provider_cannot_be_asked(
 
     world.lease_over()
     assert recover(world.deployment) == 1
+    assert world.executions["batches_created"] == 1
+
+
+def test_a_batch_that_is_listed_late_is_not_bought_twice(a_world, border, script, provider_at):
+    """Row 22: that the list does not show it yet is no proof that it does not exist."""
+    border.change(POST_BATCHES, lost, whole)
+    world = a_world(3, via=provider_at(border.base_url))
+    world.submit()
+    world.clock.advance(LEASE.total_seconds() + 1)
+    script.replies["batches.list"] = [JSONResponse({"data": [], "has_more": False})]
+
+    assert recover(world.deployment) == 0
+    assert world.batch.state is BatchState.RESERVED
+    assert recover(world.deployment) == 1
+
+    assert world.batch.state is BatchState.SUBMITTED
     assert world.executions["batches_created"] == 1
 
 
@@ -203,7 +226,7 @@ def test_a_batch_that_is_one_too_many_is_named(a_world, provider, script):
     def others_do_not_see_it() -> None:
         script.replies["batches.list"] = [JSONResponse({"data": [], "has_more": False})]
         other = replace(world.deployment, provider=provider, owner="run-2")
-        assert (recover(other), dispatch(other, world.request_set)) == (1, 1)
+        assert (recover(other), dispatch(other, world.request_set).sent) == (1, 1)
 
     world = a_world(3)
     slow = SlowCall(provider, world, others_do_not_see_it)

@@ -3,18 +3,20 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from stage_world import refusal
 
-from batch_assets.domain.batch import BatchState
+from batch_assets.domain.batch import Account, BatchState
+from batch_assets.domain.capacity import backoff
+from batch_assets.domain.control import Scope, WaitKind
 from batch_assets.domain.errors import (
     AccountRefused,
     ProviderUnreachable,
     RequestRefused,
 )
 from batch_assets.domain.shard import Limits
+from batch_assets.stages.control import resume
 from batch_assets.stages.submit import dispatch
 
 CREATE = "batches.create"
@@ -71,12 +73,30 @@ def test_an_account_that_is_refused_uses_up_no_attempt(a_world, script, reply):
 
     with pytest.raises(AccountRefused) as refused:
         world.submit()
+
     assert world.states == ["planned", "planned"]
     assert world.batches[0].reason == refused.value.message
     assert world.executions["batches_created"] == 0
-
+    resume(world.ledger, Scope(account=world.deployment.provider.account), owner="me")
     assert world.submit().sent == 2
     assert [batch.attempt for batch in world.batches] == [1, 1]
+
+
+def test_an_account_that_is_refused_is_stopped_until_a_person_resumes_it(a_world, script):
+    """Row 57: low credit stops everything, and nothing more is tried until it is cleared."""
+    script.replies[CREATE] = [refusal(429, "insufficient_quota")]
+    world = a_world(6, limits=THREE_ROWS)
+    with pytest.raises(AccountRefused):
+        world.submit()
+
+    with pytest.raises(AccountRefused, match=r"account openai is stopped: .*add credit.*resume"):
+        world.submit()
+    world.advance()
+
+    assert world.states == ["planned", "planned"]
+    assert world.executions["files_uploaded"] == 1
+    [stop] = world.ledger.pauses.standing()
+    assert (stop.is_stop, stop.scope) == (True, Scope(account=Account("openai")))
 
 
 def test_a_wrong_key_sends_nothing(a_world, sandbox, provider_at):
@@ -108,28 +128,29 @@ def test_an_unreachable_provider_is_tried_again_later(a_world, provider, closed_
 
     assert world.batch.state is BatchState.PLANNED
     assert str(closed_port) in world.batch.reason
-    assert world.batch.not_before == world.ledger.clock() + timedelta(seconds=30)
+    wait = world.batch.not_before - world.ledger.clock()
+    assert wait == backoff(1, world.batch.key)
     world.deployment = replace(world.deployment, provider=provider)
-    assert dispatch(world.deployment, world.request_set) == 0
-    world.clock.advance(30)
-    assert dispatch(world.deployment, world.request_set) == 1
+    assert dispatch(world.deployment, world.request_set).sent == 0
+    world.clock.advance(wait.total_seconds())
+    assert dispatch(world.deployment, world.request_set).sent == 1
 
 
 def test_a_full_provider_is_given_more_time_with_each_refusal(a_world, script):
     """Row 31: a refusal for want of room is no failure, and uses up no attempt."""
     script.replies[CREATE] = [refusal(429) for _ in range(12)]
     world = a_world(3)
-    world.submit()
+    submission = world.submit()
 
     waits = []
     for _ in range(9):
         assert world.batch.state is BatchState.PLANNED
-        waits.append(world.batch.not_before - world.ledger.clock())
+        waits.append(world.capacity.not_before - world.ledger.clock())
         world.clock.advance(waits[-1].total_seconds())
         world.advance()
 
-    seconds = [wait.total_seconds() for wait in waits]
-    assert seconds == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert submission.waiting_for.kind is WaitKind.CAPACITY
+    assert waits == [backoff(refusals, "openai") for refusals in range(1, 10)]
     assert (world.batch.attempt, world.batch.refusals) == (1, 10)
 
 
@@ -138,24 +159,45 @@ def test_a_full_provider_is_not_asked_about_the_next_shard(a_world, script):
     world = a_world(12, limits=THREE_ROWS)
 
     submission = world.submit()
-
-    assert (submission.sent, len(submission.waiting)) == (1, 3)
-    assert world.executions["files_uploaded"] == 2
-
-
-def test_a_shard_that_is_told_to_wait_keeps_no_other_waiting(a_world, script):
-    script.replies[CREATE] = [refusal(429)]
-    world = a_world(9, limits=THREE_ROWS)
-    world.submit()
-
+    world.advance()
     world.advance()
 
-    assert world.states == ["planned", "submitted", "submitted"]
+    assert (submission.sent, len(submission.waiting)) == (1, 3)
+    assert world.executions["batches_created"] == 1
+    assert "the provider is full for now" in world.batches[1].reason
 
 
-def test_a_person_who_asks_again_does_not_wait(a_world, script):
+def test_a_full_provider_gets_as_much_as_it_held_when_it_refused_more(a_world, script):
+    """The belief follows what was seen: room that comes free is used without waiting."""
+    script.replies[CREATE] = [None, None, refusal(429)]
+    world = a_world(12, limits=THREE_ROWS)
+    world.submit()
+    held = world.ledger.held(world.deployment.provider.account).tokens
+
+    assert world.capacity.believed_tokens == held
+    world.poll(after=100)
+    world.advance()
+
+    assert world.states == ["collected", "collected", "submitted", "submitted"]
+
+
+def test_more_than_was_believed_is_tried_after_the_wait_and_learned_from(a_world, script):
+    script.replies[CREATE] = [None, refusal(429)]
+    world = a_world(12, limits=THREE_ROWS)
+    world.submit()
+
+    world.clock.advance((world.capacity.not_before - world.ledger.clock()).total_seconds())
+    world.advance()
+
+    assert world.states == ["submitted"] * 4
+    world.finish()
+    assert (world.capacity.refusals, world.capacity.not_before) == (0, None)
+
+
+def test_nobody_comes_before_the_wait_is_over(a_world, script):
     script.replies[CREATE] = [refusal(429)]
     world = a_world(3)
     world.submit()
 
-    assert world.submit().sent == 1
+    assert world.submit().waiting_for.kind is WaitKind.CAPACITY
+    assert world.executions["files_uploaded"] == 1

@@ -166,11 +166,13 @@ def test_a_shard_that_no_budget_will_ever_hold_is_said_to_be_so(a_world, sandbox
     provider = provider_at(sandbox.base_url, budget=Budget(tokens=10))
     world = a_world(3, via=provider)
 
-    with pytest.raises(DeclarationError, match=r"shard 0 of partition p .* max_tokens_per_batch"):
+    with pytest.raises(
+        DeclarationError, match=r"shard 0 of partition p .* max_batch_enqueued_tokens"
+    ):
         world.submit()
 
     assert world.batch.state is BatchState.PLANNED
-    assert "max_tokens_per_batch" in world.batch.reason
+    assert "max_batch_enqueued_tokens" in world.batch.reason
 
 
 def test_smaller_shards_are_cut_where_nothing_was_sent(a_world, sandbox, provider_at):

@@ -1,0 +1,49 @@
+"""recover: find out what became of offers whose process died, or whose reply was lost."""
+
+from datetime import timedelta
+
+from batch_assets.domain.errors import BatchAssetsError, RequestRefused, StaleMove
+from batch_assets.stages.lease import LEASE
+from batch_assets.stages.recipe import Deployment
+
+#: A batch may come into the provider's list some time after its creation: before, its absence says
+#: nothing, and offering its shard again could be paying twice.
+LISTED_AFTER = timedelta(minutes=3)
+
+
+def recover(deployment: Deployment) -> int:
+    """Decide on every doubtful batch of the account by its key; how many were decided.
+
+    One that the provider has is adopted; one that it does not have may be offered again. Where the
+    provider cannot say, it stays reserved with the reason, for a later look or a person's decision.
+    """
+    ledger, owner, provider = deployment.ledger, deployment.owner, deployment.provider
+    decided = 0
+    for batch in ledger.doubtful_batches(provider.account):
+        if not ledger.take_over(batch, owner=owner, lease=LEASE):
+            continue
+        assert batch.reserved_at is not None
+        try:
+            found = provider.find(batch.key, since=batch.reserved_at)
+        except BatchAssetsError as error:
+            reason = f"nobody knows whether it exists at the provider: {error.message}"
+            ledger.hand_back(batch, owner=owner, reason=reason)
+            if isinstance(error, RequestRefused):
+                continue  # it has no list to look in: asking later is of no use
+            raise
+        if found is None and ledger.clock() < batch.reserved_at + LISTED_AFTER:
+            reason = (
+                "its process died, and the provider does not list it so far; it is looked up again"
+            )
+            ledger.hand_back(batch, owner=owner, reason=reason)
+            continue
+        try:
+            if found is None:
+                reason = "its process died before the provider had it"
+                ledger.release(batch, owner=owner, reason=reason)
+            else:
+                ledger.record(batch, found, owner=owner)
+        except StaleMove:
+            continue  # the search outlasted the lease, and another process decided
+        decided += 1
+    return decided

@@ -1,0 +1,103 @@
+"""The waves of a request set: what each brought, and the next one."""
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.errors import LedgerError
+from batch_assets.domain.outcome import Failure
+from batch_assets.domain.wave import RetryPolicy
+from batch_assets.files.manifest import Manifest, write_shards
+from batch_assets.stages.fold import Collected, Flags
+from batch_assets.stages.recipe import Deployment
+from batch_assets.stages.shards import create_shards
+from batch_assets.stages.submit import layout_of, plan, shards_of_wave
+
+_FAILURES = pa.array([failure.value for failure in Failure])
+
+
+def collected_waves(
+    deployment: Deployment,
+    manifest: Manifest,
+    request_set: RequestSet,
+    *,
+    is_settled: bool = False,
+) -> list[list[Collected]]:
+    """The shards of each wave with the batches that answered them.
+
+    Where the request set was cancelled, or is known to be settled, a shard may have none. Raises
+    LedgerError where the wave on its way has not brought everything.
+    """
+    batches = {
+        (batch.wave, batch.shard): batch
+        for batch in deployment.ledger.batches(
+            request_set=request_set.id, states={BatchState.COLLECTED}
+        )
+    }
+    may_lack = is_settled or request_set.cancelled_at is not None
+    waves = []
+    for wave in range(request_set.wave + 1):
+        shards = shards_of_wave(deployment.files, manifest, wave)
+        found = [Collected(shard=s, batch=batches.get((wave, s.number))) for s in shards]
+        if wave == request_set.wave and not may_lack and any(each.batch is None for each in found):
+            raise LedgerError(
+                f"wave {wave} of partition {request_set.partition_key} is not collected yet"
+            )
+        waves.append(found)
+    return waves
+
+
+def asked_again(policy: RetryPolicy, verdicts: pa.Table) -> Flags:
+    """Which of the verdicts the policy lets be asked again."""
+    failures = pc.fill_null(pc.index_in(verdicts.column("failure"), value_set=_FAILURES), -1)
+    attempts, uncounted = (verdicts.column(name) for name in ("attempts", "uncounted"))
+    keys = np.stack([each.to_numpy() for each in (failures, attempts, uncounted)], axis=1)
+    # Thousands of rows have a few kinds of fate: the policy is asked about each kind once.
+    kinds, kind_of = np.unique(keys, axis=0, return_inverse=True)
+    every = list(Failure)
+    again = [
+        policy.asks_again(None if failure < 0 else every[failure], int(times), int(others))
+        for failure, times, others in kinds
+    ]
+    return np.array(again, dtype=np.bool_)[kind_of.reshape(-1)]
+
+
+def plan_next_wave(
+    deployment: Deployment,
+    request_set: RequestSet,
+    manifest: Manifest,
+    ordinals: npt.NDArray[np.int64],
+    *,
+    not_before: datetime | None = None,
+) -> None:
+    """Write the next wave's shards from the lines of wave 0, and plan their batches.
+
+    `ordinals` are the requests to ask, sorted.
+    """
+    wave = request_set.wave + 1
+    files, layout = deployment.files, layout_of(request_set)
+    with create_shards(files, layout, wave=wave, limits=manifest.limits) as sink:
+        for shard in manifest.shards:
+            begin, end = np.searchsorted(ordinals, [shard.first_ordinal, shard.last_ordinal + 1])
+            mine = set(ordinals[begin:end].tolist())
+            if not mine:
+                continue
+            with files.open(shard.path) as lines:
+                for ordinal, line in enumerate(lines, start=shard.first_ordinal):
+                    if ordinal in mine:
+                        tokens = -(-len(line) * shard.tokens // shard.bytes)
+                        sink.write(ordinal, line, tokens)
+    shards = tuple(sink.shards)
+    write_shards(files, layout.wave_manifest(wave), shards)
+    plan(
+        deployment,
+        request_set,
+        shards,
+        wave=wave,
+        endpoint=manifest.endpoint,
+        not_before=not_before,
+    )
