@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from batch_assets.corpus import ParquetCorpus
     from batch_assets.domain.wave import RetryPolicy
     from batch_assets.inference import Inference, batch_inference
+    from batch_assets.operations import with_operations
     from batch_assets.prompt import Prompt
     from batch_assets.resources.io_managers import BatchFilesIOManager
     from batch_assets.resources.ledger import LedgerResource
     from batch_assets.resources.openai import OpenAIResource
-    from batch_assets.sensors import with_poll_sensor
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ _HOMES = {
     "Prompt": "batch_assets.prompt",
     "RetryPolicy": "batch_assets.domain.wave",
     "batch_inference": "batch_assets.inference",
-    "with_poll_sensor": "batch_assets.sensors",
+    "with_operations": "batch_assets.operations",
 }
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
     "Prompt",
     "RetryPolicy",
     "batch_inference",
-    "with_poll_sensor",
+    "with_operations",
 ]
 
 

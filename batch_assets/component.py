@@ -1,5 +1,6 @@
 """The YAML face of an inference."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from batch_assets.corpus import ParquetCorpus
-from batch_assets.domain.wave import RetryPolicy
+from batch_assets.domain.wave import MAY_ASK_AGAIN, TRANSIENT, RetryPolicy
 from batch_assets.inference import Inference, batch_inference
 from batch_assets.prompt import Prompt
 
@@ -24,6 +25,38 @@ class PromptModel(dg.Model):
 
     user: str = Field(description="Jinja2 template over the corpus's columns.")
     system: str | None = Field(default=None, description="Jinja2 template, often without fields.")
+
+
+class RetriesModel(dg.Model):
+    """Which items are asked again in a further wave, how often, and how soon."""
+
+    max_waves: int = Field(
+        default=3,
+        description="How often an item is asked at most, the first time included. Times that "
+        "failed for the account's sake, or were cancelled, do not count.",
+    )
+    ask_again: list[str] = Field(
+        default_factory=lambda: [str(name) for name in sorted(TRANSIENT)],
+        description=f"Failures that are asked again. Left out: {', '.join(sorted(TRANSIENT))}. "
+        f"It may name {', '.join(sorted(MAY_ASK_AGAIN - TRANSIENT))} too.",
+    )
+    first_wait_seconds: float = Field(
+        default=60.0,
+        allow_inf_nan=False,
+        description="Seconds before the first further wave; doubled before each one after it.",
+    )
+    longest_wait_seconds: float = Field(
+        default=3600.0, allow_inf_nan=False, description="The longest wait between two waves."
+    )
+
+    def policy(self) -> RetryPolicy:
+        """The same as the inference takes it."""
+        return RetryPolicy(
+            max_waves=self.max_waves,
+            ask_again=frozenset(self.ask_again),
+            first_wait=timedelta(seconds=self.first_wait_seconds),
+            longest_wait=timedelta(seconds=self.longest_wait_seconds),
+        )
 
 
 class ScaffoldParams(BaseModel):
@@ -70,8 +103,8 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Model settings, as the provider names them."
     )
-    max_waves: int = Field(
-        default=3, description="How often an item is asked at most, the first time included."
+    retries: RetriesModel = Field(
+        default_factory=RetriesModel, description="Which items are asked again, and how soon."
     )
     provider: str = Field(default="openai", description="Resource key of the provider.")
     min_coverage: float = Field(
@@ -92,7 +125,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
             model=self.model_name,
             output=self.output,
             settings=self.settings,
-            retries=RetryPolicy(max_waves=self.max_waves),
+            retries=self.retries.policy(),
             provider=self.provider,
             min_coverage=self.min_coverage,
             owners=tuple(self.owners),

@@ -40,6 +40,7 @@ class Inference:
     output: type[BaseModel] | str
     #: Settings passed to the model with every request, as the provider names them.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: Which items are asked again in a further wave, how often, and how soon.
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Key of the provider's resource in the deployment.
     provider: str = "openai"
@@ -91,7 +92,7 @@ def batch_inference(inference: Inference) -> dg.Definitions:
     """The assets, checks and jobs of one inference.
 
     Merge them with the deployment's resources, `batch_ledger`, `batch_files` and the provider's,
-    and give the whole to `with_poll_sensor`.
+    and give the whole to `with_operations`.
     """
     recipe = inference.recipe()
     keys = InferenceKeys(
@@ -105,4 +106,4 @@ def batch_inference(inference: Inference) -> dg.Definitions:
             "submit and collect must have different backfill policies: with equal ones Dagster "
             "asks for results in the very run that submits them"
         )
-    return dg.Definitions(assets=[submit, collect], jobs=inference_jobs(keys))
+    return dg.Definitions(assets=[submit, collect], jobs=inference_jobs(recipe, keys, partitions))

@@ -1,14 +1,36 @@
-"""Named jobs, so that the UI and the sensor say what they run."""
+"""Jobs of one inference, so that the UI and the sensor say what they run."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from batch_assets.assets.deployment import deployment_from
 from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.tables import batches_table
+from batch_assets.domain.errors import BatchAssetsError
+from batch_assets.domain.outcome import Outcome
+from batch_assets.stages.ask_again import ASKABLE, ask_again
+from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.submit import live_batches
 
 
-def inference_jobs(keys: InferenceKeys) -> list[Any]:
-    """One job that submits partitions and one that collects them."""
+class AskAgainConfig(dg.Config):
+    """Run configuration of an inference's job ask_again."""
+
+    partition_keys: list[str] = Field(description="Partitions whose results are there.")
+    outcomes: list[str] = Field(
+        description="Items that ended so are asked once more, and paid for once more: some of "
+        f"{', '.join(sorted(ASKABLE))}."
+    )
+
+
+def inference_jobs(
+    recipe: Recipe, keys: InferenceKeys, partitions: dg.PartitionsDefinition[str]
+) -> list[Any]:
+    """One job that submits partitions, one that collects them, one that asks items again."""
     return [
         dg.define_asset_job(
             keys.submit_job,
@@ -21,4 +43,104 @@ def inference_jobs(keys: InferenceKeys) -> list[Any]:
             description=f"Collect, resolve and export finished partitions of {keys.inference}; "
             "the poll sensor starts it.",
         ),
+        _ask_again_job(recipe, keys, partitions),
     ]
+
+
+def _ask_again_job(
+    recipe: Recipe, keys: InferenceKeys, partitions: dg.PartitionsDefinition[str]
+) -> dg.JobDefinition:
+    about = (
+        f"Ask items of {keys.inference} once more whose outcome was final, in a further wave; the "
+        "sensor sends it and brings the new results."
+    )
+
+    @dg.op(name=keys.ask_again_op, description=about, required_resource_keys=keys.resources)
+    def ask_again_(context: dg.OpExecutionContext, config: AskAgainConfig) -> dg.Output[None]:
+        known = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
+        _check_partitions(keys.inference, config.partition_keys, known)
+        outcomes = _outcomes(config.outcomes)
+        deployment = deployment_from(context.resources, keys.provider, owner=context.run.run_id)
+        counts: dict[str, Any] = {}
+        refused: list[str] = []
+        for partition_key in dict.fromkeys(config.partition_keys):
+            try:
+                asked = _ask_partition(deployment, recipe, partition_key, outcomes)
+            except BatchAssetsError as error:
+                refused.append(f"{partition_key}: {error}")
+                continue
+            counts[partition_key] = asked
+            context.log.info(f"{partition_key}: {asked} requests are asked again")
+            context.log_event(_observation(deployment, keys, partition_key, asked))
+        if refused:
+            raise dg.Failure(
+                "\n".join(["some partitions could not be asked again:", *refused]),
+                metadata={"asked_again": counts},
+                allow_retries=False,
+            )
+        return dg.Output(None, metadata=counts)
+
+    @dg.config_mapping(config_schema=AskAgainConfig.to_fields_dict())
+    def filled_in(config: dict[str, Any]) -> dict[str, Any]:
+        """The Launchpad asks for this and nothing else."""
+        return {"ops": {keys.ask_again_op: {"config": config}}}
+
+    @dg.job(
+        name=keys.ask_again_job,
+        description=about,
+        executor_def=dg.in_process_executor,
+        config=filled_in,
+    )
+    def job_() -> None:
+        ask_again_()
+
+    return job_
+
+
+def _check_partitions(inference: str, given: Sequence[str], known: Sequence[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown or not given:
+        wrong = f"it has no {', '.join(map(repr, unknown))}" if unknown else "none is given"
+        raise dg.Failure(
+            f"partition_keys of {inference}: {wrong}; it has {', '.join(known[:10])}"
+            f"{' …' if len(known) > 10 else ''}",
+            allow_retries=False,
+        )
+
+
+def _outcomes(given: Sequence[str]) -> AbstractSet[Outcome]:
+    if not given or set(given) - set(ASKABLE):
+        raise dg.Failure(
+            f"outcomes: {', '.join(given) or 'none'}; give some of {', '.join(sorted(ASKABLE))}",
+            allow_retries=False,
+        )
+    return {Outcome(each) for each in given}
+
+
+def _ask_partition(
+    deployment: Deployment,
+    recipe: Recipe,
+    partition_key: str,
+    outcomes: AbstractSet[Outcome],
+) -> int:
+    request_set = deployment.ledger.request_sets.current(recipe.inference, partition_key)
+    if request_set is None:
+        raise BatchAssetsError("nothing of it was ever submitted: materialize its batches first")
+    return ask_again(deployment, recipe, request_set, outcomes)
+
+
+def _observation(
+    deployment: Deployment, keys: InferenceKeys, partition_key: str, asked: int
+) -> dg.AssetObservation:
+    ledger = deployment.ledger
+    request_set = ledger.request_sets.current(keys.inference, partition_key)
+    batches = [] if request_set is None else live_batches(deployment, request_set)
+    return dg.AssetObservation(
+        asset_key=keys.batches,
+        partition=partition_key,
+        metadata={
+            "order": f"{asked} requests are asked again",
+            "given_by": deployment.owner,
+            "batches": batches_table(batches, ledger.clock()),
+        },
+    )

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
-from batch_assets.assets.keys import COLLECT_POOL, InferenceKeys
+from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
 from batch_assets.assets.metadata import (
     bundle_metadata,
     pending_metadata,
@@ -22,7 +22,13 @@ from batch_assets.assets.metadata import (
 )
 from batch_assets.checks import check_results, check_specs
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.errors import ArtifactError, BatchAssetsError, TransientError
+from batch_assets.domain.control import WaitKind
+from batch_assets.domain.errors import (
+    AccountRefused,
+    ArtifactError,
+    BatchAssetsError,
+    TransientError,
+)
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.stages.advance import Pending, advance
 from batch_assets.stages.export import export
@@ -35,9 +41,6 @@ from batch_assets.stages.submit import layout_of, live_batches
 
 #: Partitions per run of a backfill; other than submit's on purpose, see there.
 COLLECT_PARTITIONS_PER_RUN = 250
-
-#: Set by Dagster on every run of a backfill (dagster 1.13, _core/storage/tags.py).
-BACKFILL_TAG = "dagster/backfill"
 
 #: Lets run retries, where dagster.yaml has them on, take up a run whose step failed (as above).
 RETRY_INTERRUPTED = "dagster/retry_on_asset_or_op_failure"
@@ -151,7 +154,7 @@ class _CollectRun:
         self._deployment: Deployment = deployment_of(context, keys)
         in_backfill = BACKFILL_TAG in context.run.tags
         self._wait = in_backfill if config.wait is None else config.wait
-        self._told: dict[str, str] = {}
+        self._told: dict[str, tuple[str, WaitKind | None]] = {}
         wanted = set(config.partition_keys)
         self._open = [key for key in context.partition_keys if not wanted or key in wanted]
         self.resolutions: dict[str, Resolution] = {}
@@ -192,7 +195,7 @@ class _CollectRun:
 
     def _note_trouble(self, partition_key: str, error: BatchAssetsError) -> None:
         """Fail the partition, unless this run waits and waiting can help."""
-        if self._wait and isinstance(error, TransientError):
+        if self._wait and isinstance(error, TransientError | AccountRefused):
             self._context.log.warning(f"{partition_key}: {error}")
             return
         self._context.log.error(f"{partition_key}: {error}")
@@ -220,18 +223,19 @@ class _CollectRun:
 
     def _say_pending(self, partition_key: str, state: Pending) -> Iterator[Any]:
         """Log where the partition stands, and observe it where that is news to this run."""
-        progress = str(state.progress)
-        if self._told.get(partition_key) == progress:
+        waiting_for = state.waiting_for
+        stands = (str(state.progress), None if waiting_for is None else waiting_for.kind)
+        if self._told.get(partition_key) == stands:
             return
-        self._told[partition_key] = progress
+        self._told[partition_key] = stands
         ending = "waiting" if self._wait else "the sensor collects it when the provider is done"
-        self._context.log.info(f"{partition_key}: {progress}; {ending}")
+        why = "" if waiting_for is None else f" (for {waiting_for.kind}: {waiting_for.reason})"
+        self._context.log.info(f"{partition_key}: {state.progress}{why}; {ending}")
+        batches = live_batches(self._deployment, state.request_set)
         yield dg.AssetObservation(
             asset_key=self._keys.batches,
             partition=partition_key,
-            metadata=pending_metadata(
-                state.progress, live_batches(self._deployment, state.request_set)
-            ),
+            metadata=pending_metadata(state, batches, self._deployment.ledger.clock()),
         )
 
     def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Materialized]:
@@ -239,13 +243,15 @@ class _CollectRun:
         keys, selected = self._keys, self._context.selected_asset_keys
         files, layout = self._deployment.files, layout_of(state.request_set)
         batches = live_batches(self._deployment, state.request_set)
-        raw_version = _raw_version(batches)
+        raw_version, now = _raw_version(batches), self._deployment.ledger.clock()
         if keys.raw_outputs in selected:
             yield Materialized(
                 key=keys.raw_outputs,
                 partition_key=partition_key,
                 data_version=raw_version,
-                metadata=raw_outputs_metadata(state, batches, _raw_files(files, layout, batches)),
+                metadata=raw_outputs_metadata(
+                    state, batches, _raw_files(files, layout, batches), now
+                ),
                 inputs={keys.batches: state.manifest.digest},
             )
         if keys.results in selected:

@@ -4,6 +4,7 @@ A run over a range of partitions logs one materialization per partition itself: 
 all of them one data version.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +78,10 @@ class Materialized:
 
 def failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:
     """The failure of a run in which some partitions failed; the others are materialized."""
-    reasons = [f"{partition_key}: {error}" for partition_key, error in failures.items()]
+    together: defaultdict[str, list[str]] = defaultdict(list)
+    for partition_key, error in failures.items():
+        together[str(error)].append(partition_key)
+    reasons = [f"{', '.join(partition_keys)}: {why}" for why, partition_keys in together.items()]
     return dg.Failure(
         description=f"{stage} failed for {len(failures)} partition(s)\n" + "\n".join(reasons),
         metadata={

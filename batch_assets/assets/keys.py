@@ -13,6 +13,9 @@ FILES = "batch_files"
 SUBMIT_POOL = "llm_submit"
 COLLECT_POOL = "llm_collect"
 
+#: Set by Dagster on every run of a backfill (dagster 1.13, _core/storage/tags.py).
+BACKFILL_TAG = "dagster/backfill"
+
 #: Asset metadata by which the poll sensor finds the inferences of a code location.
 INFERENCE_METADATA = "batch_assets/inference"
 PROVIDER_METADATA = "batch_assets/provider"
@@ -67,6 +70,14 @@ class InferenceKeys:
     @property
     def collect_job(self) -> str:
         return f"{self.inference}_collect"
+
+    @property
+    def ask_again_op(self) -> str:
+        return f"{self.inference}__ask_again"
+
+    @property
+    def ask_again_job(self) -> str:
+        return f"{self.inference}_ask_again"
 
     @property
     def resources(self) -> set[str]:

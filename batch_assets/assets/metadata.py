@@ -1,21 +1,21 @@
 """What a person reads beside a materialization. Text of rows and answers is shown as plain text."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from batch_assets.domain.batch import Batch
-from batch_assets.domain.progress import Progress
+from batch_assets.assets.tables import batches_table, cell, queue_table, table
+from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.control import Waiting
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
+from batch_assets.stages.advance import Pending
 from batch_assets.stages.export import Bundle
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.submit import Submission
-
-#: Longest text of one table cell; the whole text is in the files.
-_LONGEST_CELL = 300
 
 
 def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
@@ -30,7 +30,7 @@ def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
         "request_set": manifest.digest,
         "model": manifest.model,
         "source": dg.MetadataValue.path(manifest.source_ref),
-        "shards": _table(
+        "shards": table(
             {
                 "file": files.url(shard.path),
                 "requests": shard.requests,
@@ -43,39 +43,63 @@ def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
     }
 
 
-def batches_metadata(submission: Submission) -> Mapping[str, Any]:
-    """What was sent, what waits, and each batch."""
-    return {
+def batches_metadata(
+    submission: Submission, queue: Sequence[Batch], now: datetime
+) -> Mapping[str, Any]:
+    """What was sent, what waits and why, and each batch."""
+    metadata: dict[str, Any] = {
         "sent_now": submission.sent,
-        "waiting": len(submission.waiting),
-        "batches": _batches_table(submission.batches),
+        **_waiting(submission.batches, submission.waiting_for),
+        "batches": batches_table(submission.batches, now),
         "request_set": submission.request_set.digest,
+    }
+    if submission.waiting_for is not None:
+        metadata["queue"] = queue_table(queue)
+    return metadata
+
+
+def pending_metadata(
+    pending: Pending, batches: Sequence[Batch], now: datetime
+) -> Mapping[str, Any]:
+    """What an observation of a partition that is on its way says.
+
+    Dagster shows it merged with the materialization before it: what was said there and is not true
+    any more is said again.
+    """
+    return {
+        "progress": str(pending.progress),
+        "wave": pending.request_set.wave,
+        **_waiting(batches, pending.waiting_for),
+        "batches": batches_table(batches, now),
     }
 
 
-def pending_metadata(progress: Progress, batches: Sequence[Batch]) -> Mapping[str, Any]:
-    """What an observation of a partition that is on its way says."""
-    return {"progress": str(progress), "batches": _batches_table(batches)}
+def _waiting(batches: Sequence[Batch], waiting_for: Waiting | None) -> Mapping[str, Any]:
+    return {
+        "waiting": sum(batch.state is BatchState.PLANNED for batch in batches),
+        "waiting_for": "nothing" if waiting_for is None else waiting_for.kind.value,
+        "waiting_reason": "none" if waiting_for is None else waiting_for.reason,
+    }
 
 
 def raw_outputs_metadata(
-    resolution: Resolution, batches: Sequence[Batch], paths: Sequence[str]
+    resolution: Resolution, batches: Sequence[Batch], paths: Sequence[str], now: datetime
 ) -> Mapping[str, Any]:
     """The provider's files, and the lines in them that are nobody's answer."""
     return {
-        "batches": _batches_table(batches),
-        "files": _table({"file": path} for path in paths),
+        "batches": batches_table(batches, now),
+        "files": table({"file": path} for path in paths),
         "foreign_lines": resolution.lines.foreign,
         "duplicate_lines": resolution.lines.duplicate,
     }
 
 
 def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Mapping[str, Any]:
-    """Rows, coverage, outcomes, tokens, and a few rows to look at."""
+    """Rows, coverage, outcomes, what each wave brought and cost, and a few rows to look at."""
     summary = resolution.summary
     usage = summary.usage
     reasons = [
-        {"outcome": outcome, "reason": _cell(reason), "items": count}
+        {"outcome": outcome, "reason": cell(reason), "items": count}
         for (outcome, reason), count in summary.reasons.most_common(20)
     ]
     metadata: dict[str, Any] = {
@@ -83,7 +107,7 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
         "dagster/uri": url,
         "dagster/column_schema": _column_schema(schema),
         "coverage": summary.coverage,
-        "outcomes": _table(
+        "outcomes": table(
             {"outcome": outcome, "items": count}
             for outcome, count in summary.outcomes.most_common()
         ),
@@ -92,14 +116,30 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "tokens_per_item": (usage.input_tokens + usage.output_tokens) / max(summary.items, 1),
-        "waves": resolution.request_set.wave + 1,
+        "executions": summary.executions,
+        "waves": table(
+            {
+                "wave": number,
+                "requests": wave.requests,
+                "ok": wave.ok,
+                "not_ok": wave.requests - wave.ok,
+                "outcomes": ", ".join(f"{n} {name}" for name, n in wave.outcomes.most_common()),
+                "executions": wave.executions,
+                "input_tokens": wave.usage.input_tokens,
+                "output_tokens": wave.usage.output_tokens,
+            }
+            for number, wave in enumerate(summary.waves)
+        ),
+        "contradictory_lines": resolution.lines.contradictory,
+        "unreadable_lines": resolution.lines.unreadable,
+        "count_mismatches": resolution.lines.count_mismatches,
         "request_set": resolution.manifest.digest,
-        "sample": _table(
-            {name: _cell(value) for name, value in row.items()} for row in summary.sample
+        "sample": table(
+            {name: cell(value) for name, value in row.items()} for row in summary.sample
         ),
     }
     if reasons:
-        metadata["failures"] = _table(reasons)
+        metadata["failures"] = table(reasons)
     return metadata
 
 
@@ -107,41 +147,11 @@ def bundle_metadata(folder: str, bundle: Bundle) -> Mapping[str, Any]:
     """Where the bundle lies and what is in it."""
     return {
         "folder": dg.MetadataValue.path(folder),
-        "files": _table(
+        "files": table(
             {"file": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in bundle.files
         ),
         "bytes": bundle.bytes,
     }
-
-
-def _batches_table(batches: Sequence[Batch]) -> dg.MetadataValue[Any]:
-    return _table(
-        {
-            "batch": int(batch.id),
-            "wave": batch.wave,
-            "shard": batch.shard,
-            "attempt": batch.attempt,
-            "state": batch.state.value,
-            "provider_id": batch.provider_id or "",
-            "provider_status": batch.provider_status or "",
-            "requests": batch.reservation.requests,
-            "prompt_tokens": batch.reservation.tokens,
-            "reason": _cell(batch.reason),
-        }
-        for batch in batches
-    )
-
-
-def _table(rows: Any) -> dg.MetadataValue[Any]:
-    records = [dg.TableRecord(row) for row in rows]
-    if not records:
-        return dg.MetadataValue.text("none")
-    return dg.MetadataValue.table(records)
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
 
 
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:

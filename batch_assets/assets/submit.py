@@ -1,6 +1,7 @@
 """The assets `requests` and `batches`: what is asked, and its way to the provider."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -9,15 +10,19 @@ from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import SUBMIT_POOL, InferenceKeys
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
+from batch_assets.domain.batch import Batch
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.stages.lease import held
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.submit import submit
+from batch_assets.stages.submit import Submission, submit
 
 #: Partitions per run of a backfill. Other than collect's: with equal policies Dagster would put
 #: results, which are not there yet, into the run that submits.
 SUBMIT_PARTITIONS_PER_RUN = 500
+
+#: How old the queue may be that a materialization shows.
+_QUEUE_READ_EVERY = timedelta(seconds=10)
 
 
 def submit_assets(
@@ -60,12 +65,15 @@ def submit_assets(
     )
     def submit_(context: dg.AssetExecutionContext) -> Iterator[Any]:
         deployment = deployment_of(context, keys)
+        queue = _Queue(deployment)
         failures: dict[str, Exception] = {}
         partition_keys = context.partition_keys
         with held(deployment.ledger, keys.inference, partition_keys, holder=deployment.owner):
             for partition_key in partition_keys:
                 try:
-                    yield from _submit_partition(context, deployment, recipe, keys, partition_key)
+                    yield from _submit_partition(
+                        context, deployment, recipe, keys, partition_key, queue
+                    )
                 except BatchAssetsError as error:
                     context.log.error(f"{partition_key}: {error}")
                     failures[partition_key] = error
@@ -81,6 +89,7 @@ def _submit_partition(
     recipe: Recipe,
     keys: InferenceKeys,
     partition_key: str,
+    queue: "_Queue",
 ) -> Iterator[Any]:
     provider, files = deployment.provider, deployment.files
     manifest = prepare(recipe, partition_key, files=files, limits=provider.limits)
@@ -93,14 +102,37 @@ def _submit_partition(
         ).event(context)
     if keys.batches in context.selected_asset_keys:
         submission = submit(deployment, manifest)
-        context.log.info(
-            f"{partition_key}: {submission.sent} of {len(submission.batches)} batches sent now, "
-            f"{len(submission.waiting)} waiting"
-        )
+        context.log.info(f"{partition_key}: {_in_words(submission)}")
+        waiting = queue.newest() if submission.waiting_for is not None else []
         yield Materialized(
             key=keys.batches,
             partition_key=partition_key,
             data_version=manifest.digest,
-            metadata=batches_metadata(submission),
+            metadata=batches_metadata(submission, waiting, deployment.ledger.clock()),
             inputs={keys.requests: manifest.digest},
         ).event(context)
+
+
+def _in_words(submission: Submission) -> str:
+    sent, waiting_for = submission.sent, submission.waiting_for
+    said = (
+        f"{sent} of {len(submission.batches)} batches sent now, {len(submission.waiting)} waiting"
+    )
+    return said if waiting_for is None else f"{said} for {waiting_for.kind}: {waiting_for.reason}"
+
+
+class _Queue:
+    """The account's queue, read anew every few seconds and not for each of a run's partitions."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._read_at: datetime | None = None
+        self._batches: Sequence[Batch] = []
+
+    def newest(self) -> Sequence[Batch]:
+        """The waiting batches, next one first."""
+        ledger, provider = self._deployment.ledger, self._deployment.provider
+        now = ledger.clock()
+        if self._read_at is None or now > self._read_at + _QUEUE_READ_EVERY:
+            self._read_at, self._batches = now, ledger.queue(provider.account, provider.budget)
+        return self._batches

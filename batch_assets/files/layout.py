@@ -75,6 +75,10 @@ class RequestSetLayout:
         name = f"wave-{batch.wave}-shard-{batch.shard:05}-attempt-{batch.attempt}"
         return f"{self.raw_outputs}/{name}"
 
+    def increment(self, number: int, nonce: str) -> str:
+        """Results that became readable together; two who take the same one write two files."""
+        return f"{self._folder}/increments/{number:05}-{nonce}.parquet"
+
     @property
     def results(self) -> str:
         return results_path(self.inference, self.partition_key)

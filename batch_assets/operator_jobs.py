@@ -1,0 +1,254 @@
+"""What a person orders from the UI: jobs of the code location, filled in the Launchpad."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, TypeVar, assert_never
+
+import dagster as dg
+from pydantic import Field
+
+from batch_assets.assets.location import Location
+from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
+from batch_assets.domain.control import Scope
+from batch_assets.domain.errors import BatchAssetsError, RequestRefused
+from batch_assets.ledger.pauses import covers
+from batch_assets.orders import Order, OrderConfig, ScopeConfig, refusal
+from batch_assets.stages.control import adopt, cancel, give_up, offer_again, pause, resume
+from batch_assets.stages.recipe import Deployment
+
+
+class PauseConfig(ScopeConfig):
+    """Run configuration of pause_batches."""
+
+    reason: str = Field(description="Why, for those who wonder what keeps their partitions.")
+
+
+class CancelConfig(ScopeConfig):
+    """Run configuration of cancel_batches."""
+
+    reason: str = Field(description="Why, for the record.")
+    at_provider: bool = Field(
+        description="true: ask the provider to cancel what it has; false: let that finish. Both "
+        "ways what it answered is collected, and paid for."
+    )
+
+
+class Decision(StrEnum):
+    """What a person decides on a batch that nobody can tell of.
+
+    The Launchpad takes a member by its name, so the names are as a person types them.
+    """
+
+    adopt = "adopt"
+    offer_again = "offer_again"
+    give_up = "give_up"
+
+
+class DecideConfig(OrderConfig):
+    """Run configuration of decide_batch."""
+
+    batch: int = Field(description="The batch's number, as the poll sensor and `batches` show it.")
+    decision: Decision = Field(
+        description="adopt: the provider has it, as provider_id. offer_again: the provider does "
+        "not have it, send its shard again; where it has it all the same, it is paid for twice. "
+        "give_up: neither; it waits until its batches are materialized again."
+    )
+    provider_id: str = Field(
+        default="", description="For adopt: the id that the provider shows for the batch."
+    )
+
+
+_Config = TypeVar("_Config", bound=OrderConfig)
+
+
+def operator_jobs(location: Location) -> list[Any]:
+    """The jobs that pause, resume, cancel and decide."""
+    return [
+        _job(
+            location,
+            "pause_batches",
+            PauseConfig,
+            _pause,
+            "Send nothing new of an account, an inference or some of its partitions. What is at "
+            "the provider finishes and is collected.",
+        ),
+        _job(
+            location,
+            "resume_batches",
+            ScopeConfig,
+            _resume,
+            "Lift what was ordered for just this: a pause, or the stop of an account that the "
+            "provider refused. What waits is sent from the sensor's next tick on.",
+        ),
+        _job(
+            location,
+            "cancel_batches",
+            CancelConfig,
+            _cancel,
+            "End what waits for its results: nothing more is sent, what was answered is collected, "
+            "and items without an answer get the outcome cancelled.",
+        ),
+        _job(
+            location,
+            "decide_batch",
+            DecideConfig,
+            _decide,
+            "Decide on a batch of which nobody can say whether the provider has it, or that the "
+            "provider does not know any more.",
+        ),
+    ]
+
+
+def _job(
+    location: Location,
+    name: str,
+    config_type: type[_Config],
+    carry_out: Callable[[Order, _Config], Mapping[str, Any]],
+    description: str,
+) -> dg.JobDefinition:
+    """A job of one op, which carries out one order."""
+    op_name = f"{name}_order"
+
+    @dg.op(
+        name=op_name,
+        description=description,
+        config_schema=config_type.to_fields_dict(),
+        required_resource_keys=location.resources,
+    )
+    def order_(context: dg.OpExecutionContext) -> dg.Output[None]:
+        config = config_type(**context.op_config)
+        order = Order(context, location, config.given_by)
+        try:
+            return dg.Output(None, metadata=carry_out(order, config))
+        except BatchAssetsError as error:
+            raise refusal(str(error)) from error
+
+    @dg.config_mapping(config_schema=config_type.to_fields_dict())
+    def filled_in(config: dict[str, Any]) -> dict[str, Any]:
+        """The Launchpad asks for the order and nothing else."""
+        return {"ops": {op_name: {"config": config}}}
+
+    @dg.job(
+        name=name,
+        description=description,
+        executor_def=dg.in_process_executor,
+        config=filled_in,
+    )
+    def job_() -> None:
+        order_()
+
+    return job_
+
+
+def _pause(order: Order, config: PauseConfig) -> Mapping[str, Any]:
+    scopes, reason = order.scopes(config), _given(config.reason)
+    counts = {}
+    for scope in scopes:
+        pause(order.ledger, scope, owner=order.owner, reason=reason)
+        states = _states(order, scope)
+        counts[str(scope)] = said = (
+            f"{states[BatchState.PLANNED]} batches wait, {_open(states)} are at the provider and "
+            "finish"
+        )
+        order.tell(order.concerned([scope]), f"{scope} is paused: {said}", reason=reason)
+    return counts
+
+
+def _resume(order: Order, config: ScopeConfig) -> Mapping[str, Any]:
+    standing = {pause.scope: pause for pause in order.ledger.pauses.standing()}
+    scopes = order.scopes_as_given(config)
+    for scope in scopes:
+        # An account may be resumed without: what was learned of its room is forgotten.
+        if scope not in standing and scope.account not in order.accounts:
+            orders = "; ".join(f"{each}: {pause.reason}" for each, pause in standing.items())
+            raise refusal(f"nothing was ordered for {scope}; what stands: {orders or 'nothing'}")
+    counts = {}
+    for scope in scopes:
+        lifted = resume(order.ledger, scope, owner=order.owner)
+        waiting = _states(order, scope)[BatchState.PLANNED]
+        counts[str(scope)] = said = f"{lifted} orders lifted, {waiting} batches may be sent"
+        order.tell(order.concerned([scope]), f"{scope} is resumed: {said}")
+    return counts
+
+
+def _cancel(order: Order, config: CancelConfig) -> Mapping[str, Any]:
+    scopes, reason = order.scopes(config), _given(config.reason)
+    counts = {}
+    for scope in scopes:
+        partitions = order.concerned([scope])
+        met = cancel(
+            order.deployment_of(scope),
+            scope,
+            owner=order.owner,
+            reason=f"cancelled by {order.owner}: {reason}",
+            at_provider=config.at_provider,
+        )
+        ending = "it was asked to cancel" if config.at_provider else "finish"
+        counts[str(scope)] = said = (
+            f"{met.request_sets} partitions end; {met.dropped} batches are not sent, {met.open} at "
+            f"the provider {ending}; the sensor brings the results"
+        )
+        order.tell(partitions if met.request_sets else [], f"{scope} is cancelled: {said}")
+    return counts
+
+
+def _decide(order: Order, config: DecideConfig) -> Mapping[str, Any]:
+    ledger = order.ledger
+    batch = ledger.batch(BatchId(config.batch))
+    deployment = order.accounts.get(batch.account)
+    if deployment is None:
+        raise refusal(
+            f"batch {batch.id} is of account {batch.account}: decide on it in the code location "
+            "that has this account"
+        )
+    provider_id = config.provider_id.strip()
+    if (config.decision is Decision.adopt) != bool(provider_id):
+        raise refusal("provider_id is given with the decision adopt, and only with it")
+    match config.decision:
+        case Decision.adopt:
+            adopt(deployment, batch.id, provider_id, owner=order.owner)
+            said = f"is {provider_id} at the provider and is followed there"
+        case Decision.offer_again:
+            _check_gone(deployment, batch)
+            offer_again(ledger, batch.id, owner=order.owner)
+            said = "is not at the provider; its shard is sent again"
+        case Decision.give_up:
+            give_up(ledger, batch.id, owner=order.owner)
+            said = "is given up; its shard is sent when its batches are materialized again"
+        case _:
+            assert_never(config.decision)
+    request_set = batch.request_set
+    said = f"batch {batch.id} {said}"
+    order.tell([(request_set.inference, request_set.partition_key)], said)
+    return {f"batch {batch.id}": said}
+
+
+def _check_gone(deployment: Deployment, batch: Batch) -> None:
+    """A wrong number in the Launchpad must not buy a batch twice."""
+    if batch.state is not BatchState.SUBMITTED or batch.provider_id is None:
+        return
+    since = batch.reserved_at or batch.created_at
+    with suppress(RequestRefused):
+        for found in deployment.provider.poll({batch.provider_id}, since=since):
+            raise refusal(
+                f"the provider has batch {batch.id}, as {found.id} with the status "
+                f"{found.status!r}: nothing is sent again; the job cancel_batches cancels it there"
+            )
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise refusal("give a reason: it is what others read who wonder why nothing is sent")
+    return reason.strip()
+
+
+def _states(order: Order, scope: Scope) -> Counter[BatchState]:
+    """How many batches of the scope are in which state."""
+    live = order.ledger.batches(states={BatchState.PLANNED, *HOLDING})
+    return Counter(batch.state for batch in live if covers(scope, batch))
+
+
+def _open(states: Counter[BatchState]) -> int:
+    return sum(states[state] for state in HOLDING)

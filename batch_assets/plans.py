@@ -1,0 +1,108 @@
+"""What a tick can do for each inference: which partitions go on, in which runs."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dagster as dg
+
+from batch_assets.assets.collect import COLLECT_PARTITIONS_PER_RUN
+from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.location import LocatedInference
+from batch_assets.domain.provider import Provider
+from batch_assets.ledger import Ledger
+from batch_assets.runs import RANGE_END, RANGE_START, UnfinishedRuns, partitions_at_rest
+from batch_assets.standings import standings_of
+
+#: How long after its lease a run is taken for dead: where its machine is gone, Dagster's default
+#: launcher never finds out, and shows the run as started for ever.
+DEAD_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a tick can do for one inference."""
+
+    keys: InferenceKeys
+    #: Partitions that can go on, a group for each run.
+    groups: Sequence[Sequence[str]]
+    #: Partitions that could, but for a run that failed a moment ago.
+    resting: Collection[str]
+    #: Partitions that wait for a person.
+    stopped: Collection[str]
+
+    def run_requests(self) -> Iterator[dg.RunRequest]:
+        """A run for each group."""
+        for partition_keys in self.groups:
+            yield _run_request(self.keys, partition_keys)
+
+
+def plans_of(
+    context: dg.SensorEvaluationContext,
+    inferences: Mapping[str, LocatedInference],
+    ledger: Ledger,
+    providers: Sequence[Provider],
+) -> Iterator[Plan]:
+    """A plan for each of the inferences of which something can be said."""
+    standings = standings_of(ledger, providers)
+    runs = UnfinishedRuns(context)
+    for dead in _dead_holders(ledger, inferences):
+        runs.fail(dead, "its process is gone: the lease on its partitions was not renewed")
+    for name, inference in inferences.items():
+        standing, keys = standings[name], inference.keys
+        if not (standing.finished or standing.sendable or standing.stopped):
+            continue
+        order = inference.partitions.get_partition_keys(dynamic_partitions_store=context.instance)
+        ready = standing.finished | (standing.sendable - runs.submitting(keys, order))
+        ready -= runs.collecting(keys, order)
+        resting = ready & partitions_at_rest(context.instance, keys, order, ledger.clock())
+        groups = _groups(order, ready - resting, passable=standing.unresolved)
+        yield Plan(keys=keys, groups=list(groups), resting=resting, stopped=standing.stopped)
+
+
+def _dead_holders(ledger: Ledger, inferences: Iterable[str]) -> set[str]:
+    """Runs that had partitions and renewed their lease on them no more."""
+    patience = ledger.clock() - DEAD_AFTER
+    return {
+        hold.holder
+        for name in inferences
+        for hold in ledger.request_sets.holds(name).values()
+        if hold.until < patience
+    }
+
+
+def _groups(
+    order: Sequence[str], ready: Collection[str], *, passable: AbstractSet[str]
+) -> Iterator[list[str]]:
+    """The ready partitions in groups, one for each run.
+
+    Dagster counts every partition between a run's first and last as the run's: it writes events
+    for each, and paints it red where the run fails. So a run ranges over no more than a backfill's
+    would, and passes over such partitions only as are on their way themselves.
+    """
+    group: list[str] = []
+    begin = 0
+    for position, partition_key in enumerate(order):
+        too_wide = position - begin >= COLLECT_PARTITIONS_PER_RUN
+        if group and (too_wide or partition_key not in passable):
+            yield group
+            group = []
+        if partition_key in ready:
+            begin = begin if group else position
+            group.append(partition_key)
+    if group:
+        yield group
+
+
+def _run_request(keys: InferenceKeys, partition_keys: Sequence[str]) -> dg.RunRequest:
+    config = {"ops": {keys.collect_op: {"config": {"partition_keys": list(partition_keys)}}}}
+    if len(partition_keys) == 1:
+        return dg.RunRequest(
+            job_name=keys.collect_job, partition_key=partition_keys[0], run_config=config
+        )
+    return dg.RunRequest(
+        job_name=keys.collect_job,
+        run_config=config,
+        tags={RANGE_START: partition_keys[0], RANGE_END: partition_keys[-1]},
+    )
