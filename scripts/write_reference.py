@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from batch_assets.assets.collect import CollectConfig
 from batch_assets.cli import main as cli
-from batch_assets.component import BatchInferenceComponent, CorpusModel, PromptModel
+from batch_assets.component import (
+    BatchInferenceComponent,
+    CorpusModel,
+    PromptModel,
+    RetriesModel,
+)
 from batch_assets.domain.batch import MOVES, BatchState
 from batch_assets.domain.outcome import Outcome
 from batch_assets.resources import deployments
@@ -28,6 +34,7 @@ SETTINGS = {
     "Component (`defs.yaml`), and `Inference` in Python": BatchInferenceComponent,
     "`corpus`": CorpusModel,
     "`prompt`": PromptModel,
+    "`retries`; in Python `RetryPolicy`, with times as timedelta": RetriesModel,
     "Run configuration of the collecting assets": CollectConfig,
     "Resource `openai`: `OpenAIResource`": OpenAIResource,
     "Resource `batch_ledger`: `LedgerResource`": LedgerResource,
@@ -99,6 +106,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: Any = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "its own defaults"
     return f"`{value}`" if value not in (None, [], {}) else "none"
 
 

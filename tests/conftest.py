@@ -1,1 +1,41 @@
-"""Its place puts `factories` on the import path of every test."""
+"""What any test may have. Its place puts `factories` on the import path of every test."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+import sqlalchemy as sa
+from postgres_server import shared_server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server that POSTGRES_URL names, or one that the session's workers share."""
+    given = os.environ.get("POSTGRES_URL")
+    if given:
+        yield given
+        return
+    folder = tmp_path_factory.getbasetemp()
+    # A worker's folder is one of several in the session's.
+    with shared_server(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def new_schema(postgres_url: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes an empty schema on Postgres and gives its URL; in the end it is dropped."""
+
+    @contextmanager
+    def make() -> Iterator[str]:
+        name = f"ledger_{secrets.token_hex(4)}"
+        engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+        found = engine.url.update_query_dict({"options": f"-csearch_path={name}"})
+        yield found.render_as_string(hide_password=False)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
+
+    return make

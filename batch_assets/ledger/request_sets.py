@@ -268,11 +268,20 @@ class RequestSets:
         return len(dropped)
 
     def resolve(self, request_set: RequestSet) -> None:
-        """Every item of the request set has its final outcome, and the results are written."""
+        """Every item of the request set, as it was read, has its final outcome in the results.
+
+        Nothing is said of one that went on meanwhile: another wave, a cancellation, or its end.
+        """
         table = schema.request_set
+        is_cancelled = table.c.cancelled_at.is_not(None)
         with self._writing.begin() as connection:
             connection.execute(
                 table.update()
-                .where(table.c.id == request_set.id, table.c.resolved_at.is_(None))
+                .where(
+                    table.c.id == request_set.id,
+                    table.c.resolved_at.is_(None),
+                    table.c.wave == request_set.wave,
+                    is_cancelled if request_set.cancelled_at else ~is_cancelled,
+                )
                 .values(resolved_at=self._clock())
             )

@@ -65,6 +65,8 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
             _ask_next_wave(deployment, recipe, request_set, manifest, folding)
         return None
     deployment.ledger.request_sets.resolve(request_set)
+    if not _stands(deployment, request_set):
+        return None
     sink.summary.waves = folding.folder.waves
     return Resolution(
         manifest=manifest,

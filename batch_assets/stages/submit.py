@@ -218,7 +218,7 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
     except AccountRefused as error:
         # The account is at fault and not the shard: no attempt is used up.
         stopped = stop_account(deployment, error.message)
-        ledger.release(batch, owner=owner, reason=error.message)
+        ledger.release(batch, owner=owner, reason=stopped.message)
         raise stopped from error
     except TransientError as error:
         wait = backoff(batch.refusals + 1, batch.key)

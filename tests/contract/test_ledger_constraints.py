@@ -147,16 +147,16 @@ def test_the_database_has_no_order_twice(database, scope):
     ("row", "sentence"),
     [
         ({"first_sequence": 0}, "sequence counts from one"),
-        ({"first_sequence": 2, "rows": 0}, "release has rows"),
+        ({"first_sequence": 2, "rows": 0}, "increment has rows"),
         ({}, "sequence is given once"),
     ],
     ids=["sequence 0", "no rows", "the same sequence"],
 )
-def test_the_database_keeps_what_must_hold_of_a_release(ledger, database, row, sentence):
+def test_the_database_keeps_what_must_hold_of_an_increment(ledger, database, row, sentence):
     first = {"request_set_id": open_set(ledger).id, "inference": "words", "first_sequence": 1}
     first |= {"rows": 1, "path": "a", "at": NOON}
     with database.begin() as connection:
-        connection.execute(schema.release.insert().values(**first))
+        connection.execute(schema.increment.insert().values(**first))
 
     with pytest.raises(LedgerError, match=sentence), database.begin() as connection:
-        connection.execute(schema.release.insert().values(**first | row))
+        connection.execute(schema.increment.insert().values(**first | row))

@@ -87,7 +87,7 @@ def test_the_constraints_are_these(database):
         "pause_covers_an_account_or_an_inference",
         "paused_partition_has_an_inference",
         "provider_batch_has_one_row",
-        "release_by_request_set",
+        "increment_by_request_set",
         "increment_has_rows",
         "request_set_is_named_by_its_digest",
         "reserved_batch_has_lease",

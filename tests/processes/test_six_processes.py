@@ -1,0 +1,99 @@
+"""Six processes over 500 shards, a small budget and random kills: once each, within the budget.
+
+Rows 22, 26 and 51: what was sent is found again, what was in flight is not lost, and the cap holds
+before anything is sent. `six_processes` is the program; the sandbox's own count is the judge.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Half a minute for each database where the machine has nothing else to do.
+pytestmark = pytest.mark.timeout(900)
+
+SHARDS = 500
+REQUESTS = 3 * SHARDS
+SEED = 20261122
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """In memory where there is a file system for it: nothing here has to survive a power cut."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def found(request: pytest.FixtureRequest, folder: Path) -> Iterator[dict[str, Any]]:
+    """What there was when all six had nothing left to do."""
+    home = folder / request.param
+    home.mkdir()
+    if request.param == "sqlite":
+        yield run(home, f"sqlite:///{home}/ledger.db")
+        return
+    with request.getfixturevalue("new_schema")() as url:
+        yield run(home, url)
+
+
+def run(home: Path, url: str) -> dict[str, Any]:
+    here = Path(__file__).parent
+    paths = os.pathsep.join(map(str, (here.parent, here.parent / "stages")))
+    with subprocess.Popen(
+        [sys.executable, here / "six_processes.py", home, str(SHARDS), str(SEED)],
+        env=os.environ | {"LEDGER_URL": url, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A group of its own, so that none of its processes outlives an interrupted test.
+        start_new_session=True,
+    ) as program:
+        try:
+            printed, said = program.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+    assert program.returncode == 0, said
+    return json.loads(printed)
+
+
+def test_every_shard_is_executed_once_however_many_of_the_processes_die(found):
+    assert found["kills"] >= 10
+    assert found["shards"] == SHARDS
+    assert found["executions"]["requests_executed"] == REQUESTS
+    assert found["executions"]["distinct_bodies"] == REQUESTS
+    assert found["executions"]["max_executions_of_one_body"] == 1
+    assert found["executions"]["batches_created"] == SHARDS
+
+
+def test_the_budget_is_used_to_the_full_and_exceeded_at_no_event(found):
+    for unit, most in found["peaks"].items():
+        assert 0.9 * found["budget"][unit] <= most <= found["budget"][unit]
+
+
+def test_the_provider_never_has_more_batches_open_than_the_budget_allows(found):
+    assert found["open_at_once"] <= found["budget"]["batches"]
+
+
+def test_no_item_is_lost_and_every_partition_has_its_results(found):
+    assert len(found["items"]) == len(set(found["items"])) == REQUESTS
+    assert found["outcomes"] == ["ok"]
+    assert found["unresolved"] == 0
+
+
+def test_nothing_is_left_open_and_no_budget_stays_held(found):
+    assert (found["states"], found["held"]) == (["collected"], 0)
+
+
+def test_all_is_done_in_the_turns_it_takes_and_those_that_leases_of_the_dead_last(found):
+    """A turn is ten seconds of the clock, and the budget lets twenty shards finish in each."""
+    assert SHARDS / 20 <= found["turns"] <= 2 * SHARDS / 20
