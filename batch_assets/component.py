@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from batch_assets.corpus import ParquetCorpus
 from batch_assets.domain.wave import MAY_ASK_AGAIN, TRANSIENT, RetryPolicy
@@ -30,6 +30,9 @@ class PromptModel(dg.Model):
 class RetriesModel(dg.Model):
     """Which items are asked again in a further wave, how often, and how soon."""
 
+    # Of the class and not of the fields: Dagster resolves no field with constraints of its own.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     max_waves: int = Field(
         default=3,
         description="How often an item is asked at most, the first time included. Times that "
@@ -42,11 +45,10 @@ class RetriesModel(dg.Model):
     )
     first_wait_seconds: float = Field(
         default=60.0,
-        allow_inf_nan=False,
         description="Seconds before the first further wave; doubled before each one after it.",
     )
     longest_wait_seconds: float = Field(
-        default=3600.0, allow_inf_nan=False, description="The longest wait between two waves."
+        default=3600.0, description="The longest wait between two waves."
     )
 
     def policy(self) -> RetryPolicy:

@@ -15,7 +15,15 @@ from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused
 from batch_assets.ledger.pauses import covers
 from batch_assets.orders import Order, OrderConfig, ScopeConfig, refusal
-from batch_assets.stages.control import adopt, cancel, give_up, offer_again, pause, resume
+from batch_assets.stages.control import (
+    Cancellation,
+    adopt,
+    cancel,
+    give_up,
+    offer_again,
+    pause,
+    resume,
+)
 from batch_assets.stages.recipe import Deployment
 
 
@@ -168,30 +176,41 @@ def _resume(order: Order, config: ScopeConfig) -> Mapping[str, Any]:
     for scope in scopes:
         lifted = resume(order.ledger, scope, owner=order.owner)
         waiting = _states(order, scope)[BatchState.PLANNED]
-        counts[str(scope)] = said = f"{lifted} orders lifted, {waiting} batches may be sent"
+        counts[str(scope)] = said = f"{lifted} orders lifted, {waiting} batches wait"
         order.tell(order.concerned([scope]), f"{scope} is resumed: {said}")
     return counts
 
 
 def _cancel(order: Order, config: CancelConfig) -> Mapping[str, Any]:
-    scopes, reason = order.scopes(config), _given(config.reason)
+    scopes = order.scopes(config)
+    _given(config.reason)
     counts = {}
     for scope in scopes:
         partitions = order.concerned([scope])
-        met = cancel(
-            order.deployment_of(scope),
-            scope,
-            owner=order.owner,
-            reason=f"cancelled by {order.owner}: {reason}",
-            at_provider=config.at_provider,
-        )
-        ending = "it was asked to cancel" if config.at_provider else "finish"
+        met = _cancelled(order, scope, config)
+        ending = "is asked to cancel what it has" if config.at_provider else "lets it finish"
         counts[str(scope)] = said = (
-            f"{met.request_sets} partitions end; {met.dropped} batches are not sent, {met.open} at "
-            f"the provider {ending}; the sensor brings the results"
+            f"{met.request_sets} partitions end; {met.dropped} batches are not sent; the provider "
+            f"has {met.open} and {ending}; the sensor brings the results"
         )
         order.tell(partitions if met.request_sets else [], f"{scope} is cancelled: {said}")
     return counts
+
+
+def _cancelled(order: Order, scope: Scope, config: CancelConfig) -> Cancellation:
+    try:
+        return cancel(
+            order.deployment_of(scope),
+            scope,
+            owner=order.owner,
+            reason=f"cancelled by {order.owner}: {config.reason.strip()}",
+            at_provider=config.at_provider,
+        )
+    except BatchAssetsError as error:
+        raise refusal(
+            f"{scope} is cancelled, and nothing more of it is sent; the provider could not be told "
+            f"yet, and the poll sensor tells it: {error}"
+        ) from error
 
 
 def _decide(order: Order, config: DecideConfig) -> Mapping[str, Any]:

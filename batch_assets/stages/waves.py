@@ -17,8 +17,6 @@ from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.shards import create_shards
 from batch_assets.stages.submit import layout_of, plan, shards_of_wave
 
-_FAILURES = pa.array([failure.value for failure in Failure])
-
 
 def collected_waves(
     deployment: Deployment,
@@ -53,12 +51,14 @@ def collected_waves(
 
 def asked_again(policy: RetryPolicy, verdicts: pa.Table) -> Flags:
     """Which of the verdicts the policy lets be asked again."""
-    failures = pc.fill_null(pc.index_in(verdicts.column("failure"), value_set=_FAILURES), -1)
+    every = list(Failure)
+    # Made here: the first array imports pandas where that is installed.
+    names = pa.array([failure.value for failure in every])
+    failures = pc.fill_null(pc.index_in(verdicts.column("failure"), value_set=names), -1)
     attempts, uncounted = (verdicts.column(name) for name in ("attempts", "uncounted"))
     keys = np.stack([each.to_numpy() for each in (failures, attempts, uncounted)], axis=1)
     # Thousands of rows have a few kinds of fate: the policy is asked about each kind once.
     kinds, kind_of = np.unique(keys, axis=0, return_inverse=True)
-    every = list(Failure)
     again = [
         policy.asks_again(None if failure < 0 else every[failure], int(times), int(others))
         for failure, times, others in kinds

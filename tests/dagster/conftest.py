@@ -5,7 +5,6 @@ One clock moves the provider and the ledger, so that a batch of hours takes no t
 
 import socket
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ import dagster as dg
 import pytest
 from factories import Kind, a_corpus, a_table
 from pydantic import BaseModel, create_model
-from starlette.responses import JSONResponse, Response
 
 import batch_assets as ba
 from batch_assets.assets import collect_assets, submit_assets
@@ -24,39 +22,39 @@ from batch_assets.assets.keys import InferenceKeys
 from batch_assets.jobs import inference_jobs
 from batch_assets.ledger import Ledger
 from batch_assets.partitions import partitions_of
-from batch_assets.sandbox import Faults, ManualClock, RunningSandbox, running_sandbox
+from batch_assets.sandbox import (
+    HttpError,
+    ManualClock,
+    RunningSandbox,
+    ScriptedFaults,
+    running_sandbox,
+)
+from batch_assets.sandbox.fault_script import RouteName
 from batch_assets.sensors import SENSOR_NAME
 
 LATENCY = 100.0
+OPERATOR_JOBS = {"pause_batches", "resume_batches", "cancel_batches", "decide_batch"}
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 
-class Script(Faults):
-    """Counts the calls of each route, and misbehaves where a test says so."""
+class Script(ScriptedFaults):
+    """Misbehaves where a test says so."""
 
     def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self._refusals: defaultdict[str, list[int]] = defaultdict(list)
+        super().__init__()
         self._failing: set[str] = set()
         self._failed: set[str] = set()
 
-    def refuse(self, route: str, *statuses: int) -> None:
+    def refuse(self, route: RouteName, *statuses: int) -> None:
         """Answer the next calls of the route with these status codes."""
-        self._refusals[route] += statuses
+        for status in statuses:
+            error = HttpError(status=status, message=f"scripted {status}", retry_after=0.001)
+            self.calls(route, error)
 
     def fail_once(self, ordinal: int) -> None:
         """Answer requests of this ordinal with a server error when they are asked first."""
         self._failing.add(f"-{ordinal}")
-
-    def on_route(self, route: str) -> Response | None:
-        self.calls[route] += 1
-        if not self._refusals[route]:
-            return None
-        status = self._refusals[route].pop(0)
-        error = {"message": f"scripted {status}", "type": "scripted", "param": None, "code": None}
-        headers = {"retry-after-ms": "1"}
-        return JSONResponse({"error": error}, status_code=status, headers=headers)
 
     def on_item(self, batch_id: str, custom_id: str) -> dict[str, Any] | None:
         if custom_id in self._failed or not custom_id.endswith(tuple(self._failing)):
@@ -121,21 +119,22 @@ class World:
         keys = InferenceKeys(inference=inference.name, provider=inference.provider)
         submit = submit_assets(recipe, keys, partitions, description=None)
         collect = collect_assets(recipe, keys, partitions, min_coverage=0.95, sleep=sleep)
-        jobs = inference_jobs(keys)
+        jobs = inference_jobs(recipe, keys, partitions)
         defs = dg.Definitions(assets=[submit, collect], jobs=jobs, resources=self.resources())
         return self.load(defs)
 
     def defs_without_sensor(self) -> dg.Definitions:
         """What was declared, to be loaded again with something more."""
         loaded = self.defs
-        return dg.Definitions(assets=loaded.assets, jobs=loaded.jobs, resources=loaded.resources)
+        jobs = [job for job in loaded.jobs or [] if job.name not in OPERATOR_JOBS]
+        return dg.Definitions(assets=loaded.assets, jobs=jobs, resources=loaded.resources)
 
     def output_type(self, **fields: Any) -> type[BaseModel]:
         """An output type of these fields."""
         return create_model("Output", **fields)
 
     def load(self, *parts: dg.Definitions) -> dg.Definitions:
-        self.defs = ba.with_poll_sensor(dg.Definitions.merge(*parts))
+        self.defs = ba.with_operations(dg.Definitions.merge(*parts))
         return self.defs
 
     def resources(self, **over: Any) -> dict[str, Any]:
@@ -192,6 +191,22 @@ class World:
             instance=self.instance,
             raise_on_error=False,
         )
+
+    def order(self, job: str, **config: Any) -> dg.ExecuteInProcessResult:
+        """Run an operator's job as a person fills it in."""
+        return self.defs.resolve_job_def(job).execute_in_process(
+            run_config=config,
+            instance=self.instance,
+            raise_on_error=False,
+        )
+
+    def observations(self, partition: str, inference: str = "words") -> list[dg.AssetObservation]:
+        """Of one partition's batches, the newest first."""
+        wanted = dg.AssetRecordsFilter(
+            asset_key=self.key("batches", inference), asset_partitions=[partition]
+        )
+        records = self.instance.fetch_observations(wanted, limit=100).records
+        return [record.asset_observation for record in records]
 
     def finish(self) -> None:
         """Let every batch that is with the provider be done."""

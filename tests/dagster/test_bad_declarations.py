@@ -21,7 +21,7 @@ from batch_assets.resources.deployments import chosen_deployment
 @pytest.fixture(autouse=True)
 def nothing_is_sent(world) -> Iterator[None]:
     yield
-    assert world.sent() == world.script.calls["files.create"] == 0
+    assert world.sent() == world.script.called("files.create") == 0
 
 
 class WithDict(BaseModel):

@@ -175,7 +175,15 @@ def test_jobs_pools_and_checks_have_the_names_that_people_see(located):
         for name in ("batches", "results")
     )
 
-    assert {job.name for job in located.jobs} == {"glosses_submit", "glosses_collect"}
+    assert {job.name for job in located.jobs} == {
+        "glosses_submit",
+        "glosses_collect",
+        "glosses_ask_again",
+        "pause_batches",
+        "resume_batches",
+        "cancel_batches",
+        "decide_batch",
+    }
     assert {check.to_user_string() for check in checks} == {
         "glosses/results:nothing_lost",
         "glosses/results:coverage",
@@ -195,10 +203,10 @@ def test_two_inferences_have_one_sensor_over_both_collecting_jobs(world):
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
-def test_definitions_without_an_inference_get_no_sensor():
+def test_definitions_without_an_inference_get_no_sensor_and_no_jobs():
     defs = dg.Definitions(resources={"a": 1})
 
-    assert ba.with_poll_sensor(defs) is defs
+    assert ba.with_operations(defs) is defs
 
 
 def test_runs_are_executed_in_one_process(located):
@@ -292,7 +300,7 @@ def test_yaml_sets_every_field_of_the_declaration(world):
         model_name="gpt-5-nano",
         output="factories:Kind",
         settings={"seed": 7},
-        max_waves=2,
+        retries={"max_waves": 2},
         provider="second",
         min_coverage=0.5,
         owners=["team:words"],

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 import batch_assets as ba
-from batch_assets import sensors
+from batch_assets import plans, sensors
 from batch_assets.domain.batch import BatchState
 from batch_assets.ledger import Ledger
 from batch_assets.sandbox import running_sandbox
@@ -102,7 +102,7 @@ def test_a_run_never_ranges_over_a_partition_that_has_its_results(world):
 
 def test_a_range_is_no_wider_than_a_run_of_a_backfill(world, monkeypatch):
     """Dagster writes three events for each partition of a range before the run begins."""
-    monkeypatch.setattr(sensors, "COLLECT_PARTITIONS_PER_RUN", 2)
+    monkeypatch.setattr(plans, "COLLECT_PARTITIONS_PER_RUN", 2)
     world.declare(world.inference(world.corpus(a=1, b=1, c=1, d=1, e=1)))
     submit(world, "a", "e")
     world.finish()
@@ -113,7 +113,7 @@ def test_a_range_is_no_wider_than_a_run_of_a_backfill(world, monkeypatch):
 
 
 def test_a_tick_asks_for_no_more_runs_than_it_can_launch(world, monkeypatch):
-    monkeypatch.setattr(sensors, "COLLECT_PARTITIONS_PER_RUN", 1)
+    monkeypatch.setattr(plans, "COLLECT_PARTITIONS_PER_RUN", 1)
     monkeypatch.setattr(sensors, "RUNS_PER_TICK", 2)
     world.declare(world.inference(world.corpus(a=1, b=1, c=1)))
     submit(world, "a", "c")
@@ -209,7 +209,7 @@ def test_what_waits_for_room_is_sent_when_the_budget_is_free(world):
     [request] = world.tick().run_requests
     result = world.launch(request)
 
-    assert before.skip_message.endswith("1 batches open, oldest 0:00:00, 1 waiting")
+    assert "1 batches open, oldest 0:00:00, 1 waiting, next words/b" in before.skip_message
     assert named(request) == ["a", "b"]
     assert result.success
     assert world.sent() == 2
@@ -230,11 +230,12 @@ def test_a_batch_that_the_provider_refused_for_now_waits_for_its_time(world):
     world.script.refuse("batches.create", 429)
     submit(world, "a")
 
-    at_once = world.tick().run_requests
-    world.clock.advance(31)
+    tick = world.tick()
+    world.clock.advance(60)
     [later] = world.tick().run_requests
 
-    assert at_once == []
+    assert tick.run_requests == []
+    assert "0 batches open, 1 waiting" in tick.skip_message
     assert named(later) == ["a"]
 
 

@@ -1,10 +1,17 @@
-"""Kills a partition's way at every point where it could stop, and lets another process go on.
+"""Kills two partitions' way at every point where it could stop, and lets another process go on.
+
+On that way lie a refusal for capacity, an account that is stopped until a person resumes it, a
+further wave after its wait, a cancellation at the provider, the reading of results while they come,
+the export, and the sweep of what was uploaded in vain.
 
 A program of its own, since it forks, and the process that forks must have no threads of Python's.
 `crash_sweep.py FOLDER FIRST STEP` takes the points FIRST, FIRST + STEP, … and prints what it found
 as JSON. The sandbox runs in a further process; all of them share one clock.
 """
 
+import contextlib
+import copy
+import gc
 import itertools
 import json
 import multiprocessing
@@ -15,12 +22,12 @@ import socket
 import sys
 import traceback
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow.parquet as pq
 import sqlalchemy as sa
@@ -28,31 +35,48 @@ import uvicorn
 from factories import a_corpus, a_recipe, a_table
 from stage_world import SETTINGS, a_provider
 
-from batch_assets.domain.provider import Provider, ProviderBatch, Upload
+from batch_assets.domain.control import Scope
+from batch_assets.domain.errors import AccountRefused
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
 from batch_assets.files.store import NewFile
 from batch_assets.ledger import Ledger
 from batch_assets.ledger.engine import open_engine
 from batch_assets.resources.openai import OpenAIProvider
-from batch_assets.sandbox import Faults, create_app
+from batch_assets.sandbox import ScriptedFaults, create_app
 from batch_assets.sandbox.clock import Clock
 from batch_assets.stages.advance import advance
+from batch_assets.stages.control import cancel, cancel_at_provider, resume
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import LEASE
 from batch_assets.stages.poll import poll
 from batch_assets.stages.prepare import prepare
+from batch_assets.stages.read import append_results
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.submit import layout_of, submit
+from batch_assets.stages.sweep import sweep
 
-ITEMS = 30
-#: The first and the last item share a request; three shards of 10, 10 and 9 requests.
+ITEMS = 12
+#: The first and the last item share a request; two shards of 6 and 5 requests.
 WORDS = [f"word {row % (ITEMS - 1):02}" for row in range(ITEMS)]
-LIMITS = Limits(requests=10, bytes=10**6)
-#: The request that has an error at first, so that there is a second wave.
-ASKED_TWICE = 14
+#: The items of the partition that is cancelled while the provider works on it.
+CANCELLED = [f"tree {row}" for row in range(4)]
+LIMITS = Limits(requests=6, bytes=10**6)
 LATENCY = SETTINGS["latency"]
+#: What the sandbox does wrong: the request that has an error at first asks for a second wave.
+SCRIPT = {
+    "calls": [
+        {
+            "route": "batches.create",
+            "fault": {"kind": "account_refusal", "reason": "insufficient_quota"},
+            "after": 2,
+        },
+        # An upload that nobody needs stays, for the sweep.
+        {"route": "files.delete", "fault": {"kind": "server_error"}},
+    ],
+    "batches": [{"faults": [{"kind": "queue_full"}], "after": 1}],
+    "items": [{"fault": {"kind": "item_error", "status": 500}, "containing": WORDS[8], "times": 1}],
+}
 
 NOW = multiprocessing.Value("d", 1_760_000_000.0, lock=False)
 
@@ -62,21 +86,6 @@ class SharedClock(Clock):
 
     def now(self) -> float:
         return NOW.value
-
-
-class ErrorAtFirst(Faults):
-    def __init__(self) -> None:
-        self._failed: set[str] = set()
-
-    def on_route(self, route: str) -> None:
-        if route == "sandbox.reset":
-            self._failed.clear()
-
-    def on_item(self, batch_id: str, custom_id: str) -> dict[str, Any] | None:
-        if custom_id in self._failed or not custom_id.endswith(f"-{ASKED_TWICE}"):
-            return None
-        self._failed.add(custom_id)
-        return {"custom_id": custom_id, "response": {"status_code": 500, "body": {}}}
 
 
 class Points:
@@ -103,62 +112,48 @@ class PointedFiles(Files):
 
     @contextmanager
     def create(self, path: str) -> Iterator[NewFile]:
-        name = path.rsplit("/", 1)[-1]
+        folder, name = path.split("/")[-2:]
+        if folder == "increments":
+            name = "increment.parquet"  # it has a name of its own each time
         with super().create(path) as new:
             self._points(f"{name} begun")
             yield new
         self._points(f"{name} written")
 
 
-class PointedProvider(Provider):
-    """Calls that are about to be made, and calls that were answered."""
+class PointedCalls:
+    """HTTP calls that are about to be made, and calls that were answered."""
 
-    def __init__(self, provider: Provider, points: Points) -> None:
-        self._provider, self._points = provider, points
+    def __init__(self, client: Any, points: Points) -> None:
+        self._client, self._points = client, points
 
-    account = property(lambda self: self._provider.account)
-    limits = property(lambda self: self._provider.limits)
-    budget = property(lambda self: self._provider.budget)
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+        if name == "describe":  # words for what was answered already
+            return real
 
-    @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        self._points(f"{name} called")
-        yield
-        self._points(f"{name} answered")
+        def call(*args: Any, **options: Any) -> Any:
+            self._points(f"{name} called")
+            answer = real(*args, **options)
+            self._points(f"{name} answered")
+            return answer
 
-    def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
-        with self._call("submit"):
-            return self._provider.submit(shard, endpoint=endpoint, key=key)
-
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
-        with self._call("find"):
-            return self._provider.find(key, since=since)
-
-    def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
-        with self._call("poll"):
-            found = list(self._provider.poll(ids, since=since))
-        yield from found
-
-    def uploads(self, *, since: datetime) -> Iterator[Upload]:
-        with self._call("uploads"):
-            found = list(self._provider.uploads(since=since))
-        yield from found
-
-    def delete_upload(self, file_id: str) -> None:
-        with self._call("delete_upload"):
-            self._provider.delete_upload(file_id)
-
-    def download(self, file_id: str, sink: BinaryIO) -> None:
-        with self._call("download"):
-            self._provider.download(file_id, sink)
-
-    def cancel(self, batch_id: str) -> ProviderBatch:
-        return self._provider.cancel(batch_id)
+        return call
 
 
-def pointed_ledger(folder: Path, points: Points) -> Ledger:
+def pointed_provider(provider: OpenAIProvider, points: Points) -> OpenAIProvider:
+    """The provider with its own face of the one client."""
+    pointed = copy.copy(provider)
+    pointed.__dict__["_client"] = PointedCalls(provider._client, points)
+    return pointed
+
+
+def an_engine(folder: Path) -> sa.Engine:
+    return open_engine(f"sqlite:///{folder / 'ledger.sqlite3'}")
+
+
+def pointed_ledger(engine: sa.Engine, points: Points) -> Ledger:
     """Transactions that are about to be committed, and those that were."""
-    engine = open_engine(f"sqlite:///{folder / 'ledger.sqlite3'}")
     committed: list[str] = []
 
     def before(connection: sa.Connection) -> None:
@@ -180,50 +175,95 @@ def ledger_time() -> datetime:
 
 
 class Way:
-    """One process on the partition's way."""
+    """One process on the partitions' way."""
 
-    def __init__(self, folder: Path, provider: Provider, points: Points, owner: str) -> None:
-        self._recipe = a_recipe(a_corpus(folder.parent / "corpus", a_table(ITEMS, word=WORDS)))
+    def __init__(
+        self, folder: Path, engine: sa.Engine, provider: OpenAIProvider, points: Points, owner: str
+    ) -> None:
+        corpus = folder.parent / "corpus"
+        a_corpus(corpus, a_table(len(CANCELLED), word=CANCELLED), key="q")
+        self._recipe = a_recipe(a_corpus(corpus, a_table(ITEMS, word=WORDS)))
+        self._export = folder / "results.jsonl"
         self.deployment = Deployment(
-            ledger=pointed_ledger(folder, points),
+            ledger=pointed_ledger(engine, points),
             files=PointedFiles(str(folder / "store"), points),
-            provider=PointedProvider(provider, points),
+            provider=pointed_provider(provider, points),
             owner=owner,
         )
 
-    def submit(self, limits: Limits = LIMITS) -> int:
+    def submit(self, key: str = "p", limits: Limits = LIMITS) -> int:
         files = self.deployment.files
-        return submit(self.deployment, prepare(self._recipe, "p", files=files, limits=limits)).sent
+        return submit(self.deployment, prepare(self._recipe, key, files=files, limits=limits)).sent
 
-    @property
-    def is_submitted(self) -> bool:
-        return self.deployment.ledger.request_sets.current("words", "p") is not None
-
-    def finish(self) -> None:
+    def go(self) -> None:
+        """From wherever it is to its end, without a submission where there was one."""
+        for key in ("q", "p"):
+            if self._current(key) is None:
+                with self._person_who_resumes():
+                    self.submit(key)
+        NOW.value += LATENCY / 2
+        if self._current("q").cancelled_at is None:
+            scope = Scope(inference="words", partition_key="q")
+            cancel(self.deployment, scope, owner="Ann", reason="enough", at_provider=True)
         for _ in range(20):
             NOW.value += LATENCY
-            poll(self.deployment)
-            request_set = self.deployment.ledger.request_sets.current("words", "p")
-            assert request_set is not None
-            state = advance(self.deployment, self._recipe, request_set)
-            if isinstance(state, Resolution):
-                export(self.deployment, state.request_set)
+            if self._tick():
+                self._sweep()
                 return
-        raise AssertionError(f"still {state.progress}")
+        raise AssertionError(f"still {self._states()}")
+
+    def _tick(self) -> bool:
+        cancel_at_provider(self.deployment)
+        poll(self.deployment)
+        for key in ("q", "p"):
+            if self._current(key).resolved_at is None:
+                with self._person_who_resumes():
+                    advance(self.deployment, self._recipe, self._current(key))
+        append_results(self.deployment, self._recipe, self._export)
+        if any(self._current(key).resolved_at is None for key in ("q", "p")):
+            return False
+        export(self.deployment, self._current("p"))
+        return True
+
+    def _sweep(self) -> None:
+        NOW.value += 3_600
+        sweep(self.deployment)
+
+    @contextmanager
+    def _person_who_resumes(self) -> Iterator[None]:
+        """Where the account is stopped, the next thing that happens is that it is put right."""
+        with contextlib.suppress(AccountRefused):
+            yield
+        for stop in self.deployment.ledger.pauses.standing():
+            resume(self.deployment.ledger, stop.scope, owner="Ann")
+
+    def _current(self, key: str) -> Any:
+        return self.deployment.ledger.request_sets.current("words", key)
+
+    def _states(self) -> list[str]:
+        return sorted({batch.state.value for batch in self.deployment.ledger.batches()})
+
+    def _rows(self, key: str) -> list[dict[str, Any]]:
+        with self.deployment.files.open(layout_of(self._current(key)).results) as source:
+            return pq.read_table(source).to_pylist()
 
     def report(self) -> dict[str, Any]:
         files, ledger = self.deployment.files, self.deployment.ledger
-        request_set = ledger.request_sets.current("words", "p")
-        assert request_set is not None
-        with files.open(layout_of(request_set).results) as source:
-            rows = pq.read_table(source).to_pylist()
+        rows, cancelled = self._rows("p"), self._rows("q")
+        exported = [json.loads(line) for line in self._export.read_bytes().splitlines()]
         return {
             "sent_again": self.submit(),
             "items": [row["item_id"] for row in rows],
             "outcomes": sorted({row["outcome"] for row in rows}),
             "answers": [row["output"]["words"][0] for row in rows if row["output"]],
             "waves": [row["wave"] for row in rows],
-            "states": sorted({batch.state.value for batch in ledger.batches()}),
+            "attempts": [row["attempts"] for row in rows],
+            "cancelled_items": [row["item_id"] for row in cancelled],
+            "cancelled_outcomes": Counter(row["outcome"] for row in cancelled),
+            "sequences": [line["sequence"] for line in exported],
+            "exported": Counter(line["partition_key"] for line in exported),
+            "exported_items": len({(line["partition_key"], line["item_id"]) for line in exported}),
+            "states": self._states(),
             "held": ledger.held(self.deployment.provider.account).batches,
             "bundles": len(list(Path(files.root).rglob("bundles/**/manifest.json"))),
         }
@@ -253,7 +293,7 @@ class Sandbox:
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._process = os.fork()
         if self._process == 0:
-            app = create_app(folder, clock=SharedClock(), faults=ErrorAtFirst(), latency=LATENCY)
+            app = create_app(folder, clock=SharedClock(), faults=ScriptedFaults(), latency=LATENCY)
             config = uvicorn.Config(app, log_level="error", loop="asyncio")
             uvicorn.Server(config).run(sockets=[listener])
             os._exit(0)
@@ -265,34 +305,56 @@ class Sandbox:
     def connect(self) -> OpenAIProvider:
         return a_provider(f"{self._url}/v1")
 
-    def ask(self, route: str, method: str = "GET") -> dict[str, int]:
-        call = urllib.request.Request(f"{self._url}/sandbox/{route}", method=method)
+    def ask(self, route: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {"authorization": "Bearer judge"}
+        call = urllib.request.Request(f"{self._url}/{route}", data=sent, headers=headers)
         with urllib.request.urlopen(call) as reply:
             return json.load(reply)
+
+    def begin(self, script: dict[str, Any]) -> None:
+        """Empty, and with this script."""
+        self.ask("sandbox/reset", {})
+        self.ask("sandbox/settings", SETTINGS)
+        self.ask("sandbox/faults", script)
+
+    def found(self) -> dict[str, Any]:
+        """What was bought, and the uploads of which there is no batch."""
+        uploads = {file["id"] for file in self.ask("v1/files?purpose=batch&limit=1000")["data"]}
+        used = {batch["input_file_id"] for batch in self.ask("v1/batches?limit=100")["data"]}
+        return {"executions": self.ask("sandbox/executions"), "orphans": len(uploads ^ used)}
 
     def stop(self) -> None:
         os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
 
 
-def sweep(folder: Path, sandbox: Sandbox, first: int, step: int) -> Iterator[dict[str, Any]]:
+def every_point(folder: Path, sandbox: Sandbox, first: int, step: int) -> Iterator[dict[str, Any]]:
     """One report for each point; the last is of a process that was not killed."""
+    home = folder / "home"
+    # One engine for all children, each of which opens its own connections: what it compiled before
+    # the first fork is compiled.
+    engine = an_engine(home)
+    way = Way(home, engine, sandbox.provider, Points(0, home / "none"), "run-0")
+    sandbox.begin(SCRIPT)
+    way.go()
+    engine.dispose()
+    sandbox.provider.close()
+    assert sandbox.provider._client
+    # A child lives for less than a second, and would copy what its collector only looks at.
+    gc.freeze()
+    gc.disable()
     for stop_at in itertools.count(first, step):
-        home = folder / str(stop_at)
+        shutil.rmtree(home)
         home.mkdir()
-        sandbox.ask("reset", "POST")
+        sandbox.begin(SCRIPT)
 
-        def dies(home: Path = home, stop_at: int = stop_at) -> None:
-            way = Way(home, sandbox.provider, Points(stop_at, home / "point"), "run-1")
-            way.submit()
-            way.finish()
+        def dies(stop_at: int = stop_at) -> None:
+            Way(home, engine, sandbox.provider, Points(stop_at, home / "point"), "run-1").go()
 
-        def goes_on(home: Path = home) -> None:
-            """Without another submission where there was one: the daemon alone brings it home."""
-            way = Way(home, sandbox.provider, Points(0, home / "none"), "run-2")
-            if not way.is_submitted:
-                way.submit()
-            way.finish()
+        def goes_on() -> None:
+            way = Way(home, engine, sandbox.provider, Points(0, home / "none"), "run-2")
+            way.go()
             (home / "report").write_text(json.dumps(way.report()))
 
         ended = in_a_child(dies)
@@ -302,20 +364,19 @@ def sweep(folder: Path, sandbox: Sandbox, first: int, step: int) -> Iterator[dic
         yield {
             "point": (home / "point").read_text() if killed else None,
             "ended": [ended, went_on],
-            "executions": sandbox.ask("executions"),
+            **sandbox.found(),
             **(json.loads((home / "report").read_text()) if went_on == 0 else {}),
         }
-        shutil.rmtree(home)
         if not killed:
             return
 
 
 def race(folder: Path, sandbox: Sandbox) -> dict[str, Any]:
-    """Two processes that send the same 29 shards at the same moment."""
+    """Two processes that send the same 11 shards at the same moment."""
     one_row = Limits(requests=1, bytes=10**6)
     home = folder / "race"
     home.mkdir()
-    sandbox.ask("reset", "POST")
+    sandbox.begin({})
     gate_out, gate_in = os.pipe()
     owners = ["run-1", "run-2"]
     children = []
@@ -323,29 +384,17 @@ def race(folder: Path, sandbox: Sandbox) -> dict[str, Any]:
         child = os.fork()
         if child == 0:
             os.close(gate_in)
-            way = Way(home, sandbox.provider, Points(0, home / "none"), owner)
+            way = Way(home, an_engine(home), sandbox.provider, Points(0, home / "none"), owner)
             os.read(gate_out, 1)
-            (home / owner).write_text(str(way.submit(one_row)))
+            (home / owner).write_text(str(way.submit(limits=one_row)))
             os._exit(0)
         children.append(child)
     os.close(gate_in)
     return {
         "ended": [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children],
         "sent": [int((home / owner).read_text()) for owner in owners],
-        "executions": sandbox.ask("executions"),
+        "executions": sandbox.ask("sandbox/executions"),
     }
-
-
-def warm_up(folder: Path, sandbox: Sandbox) -> None:
-    """Import and compile, before any fork, what every child would have to."""
-    folder.mkdir()
-    provider = sandbox.connect()
-    way = Way(folder, provider, Points(0, folder / "none"), "run-0")
-    way.submit()
-    way.finish()
-    way.deployment.ledger.close()
-    provider.close()
-    sandbox.ask("reset", "POST")
 
 
 def main() -> None:
@@ -353,11 +402,9 @@ def main() -> None:
     folder.mkdir()
     sandbox = Sandbox(folder / "sandbox")
     try:
-        warm_up(folder / "warm", sandbox)
-        found = {
-            "race": race(folder, sandbox),
-            "points": list(sweep(folder, sandbox, first, step)),
-        }
+        found: dict[str, Any] = {"points": list(every_point(folder, sandbox, first, step))}
+        if first == 1:
+            found["race"] = race(folder, sandbox)
     finally:
         sandbox.stop()
     json.dump(found, sys.stdout)
