@@ -21,6 +21,7 @@ from batch_assets.assets import collect_assets, submit_assets
 from batch_assets.assets.keys import InferenceKeys
 from batch_assets.jobs import inference_jobs
 from batch_assets.ledger import Ledger
+from batch_assets.operations.sensors import SENSOR_NAME
 from batch_assets.partitions import partitions_of
 from batch_assets.sandbox import (
     HttpError,
@@ -30,7 +31,6 @@ from batch_assets.sandbox import (
     running_sandbox,
 )
 from batch_assets.sandbox.fault_script import RouteName
-from batch_assets.sensors import SENSOR_NAME
 
 LATENCY = 100.0
 OPERATOR_JOBS = {"pause_batches", "resume_batches", "cancel_batches", "decide_batch"}

@@ -7,6 +7,7 @@ import pytest
 import batch_assets as ba
 from batch_assets.ledger import Ledger
 from batch_assets.sandbox import StatusWord
+from batch_assets.stages.recover import LISTED_AFTER
 
 
 def submit(world, *between: str) -> None:
@@ -64,11 +65,18 @@ def test_a_status_that_nobody_knows_is_observed_on_its_partition_once(world):
 
 def test_a_batch_in_doubt_that_the_provider_cannot_tell_of_is_named_with_the_job(world):
     a_batch_of_a_dead_process(world, lookup_refused=True)
+    world.clock.advance(LISTED_AFTER.total_seconds())
 
     said = world.tick().skip_message
 
     assert "batch 1 (words/a) is in doubt: nobody knows whether it exists" in said
     assert "decide on it with the job decide_batch" in said
+
+
+def test_a_batch_that_the_next_looks_decide_is_no_alarm(world):
+    a_batch_of_a_dead_process(world, lookup_refused=True)
+
+    assert "decide_batch" not in world.tick().skip_message
 
 
 def test_a_batch_that_the_provider_does_not_know_any_more_is_named_with_the_job(world):

@@ -9,8 +9,8 @@ import pytest
 import batch_assets as ba
 from batch_assets.domain.batch import BatchState
 from batch_assets.ledger import Ledger
-from batch_assets.operator_jobs import CancelConfig, DecideConfig, PauseConfig
-from batch_assets.orders import ScopeConfig
+from batch_assets.operations.jobs import CancelConfig, DecideConfig, PauseConfig
+from batch_assets.operations.orders import ScopeConfig
 
 ACCOUNT = "openai/127.0.0.1"
 ONE_EACH = {"max_requests_per_batch": 1}

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 import batch_assets as ba
-from batch_assets import plans, sensors
 from batch_assets.domain.batch import BatchState
 from batch_assets.ledger import Ledger
+from batch_assets.operations import plans, sensors
 from batch_assets.sandbox import running_sandbox
 
 RANGE_START = "dagster/asset_partition_range_start"

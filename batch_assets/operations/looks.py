@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused, TransientError
 from batch_assets.stages.control import cancel_at_provider
 from batch_assets.stages.poll import PollReport, poll
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.recover import recover
+from batch_assets.stages.recover import LISTED_AFTER, recover
 from batch_assets.stages.sweep import sweep
+
+#: How long a look may take. Dagster ends a tick after a minute, and one tick looks at every
+#: provider of the code location; what is not done is done by the next.
+PATIENCE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,8 @@ def look(provider: str, deployment: Deployment) -> Look:
         lambda deployment: reports.append(poll(deployment)),
         sweep,
     ]
-    troubles = list(_troubles(steps, deployment))
+    with deployment.provider.within(PATIENCE.total_seconds()):
+        troubles = list(_troubles(steps, deployment))
     is_down = any(isinstance(trouble, TransientError) for trouble in troubles)
     submitted = ledger.batches(account=account, states={BatchState.SUBMITTED})
     unknown = {found.id for report in reports for found in report.unknown}
@@ -55,8 +61,13 @@ def look(provider: str, deployment: Deployment) -> Look:
         unknown=[batch for batch in submitted if batch.provider_id in unknown],
         lost=unseen if says_not_all and not is_down else [],
         # One that is down tells of them when it is back.
-        in_doubt=[] if is_down else ledger.doubtful_batches(account),
+        in_doubt=[] if is_down else _for_a_person(ledger.doubtful_batches(account), began),
     )
+
+
+def _for_a_person(doubtful: Sequence[Batch], now: datetime) -> Sequence[Batch]:
+    """Those that looking again will not decide."""
+    return [b for b in doubtful if b.reserved_at is None or now >= b.reserved_at + LISTED_AFTER]
 
 
 def _troubles(

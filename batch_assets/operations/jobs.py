@@ -14,7 +14,7 @@ from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused
 from batch_assets.ledger.pauses import covers
-from batch_assets.orders import Order, OrderConfig, ScopeConfig, refusal
+from batch_assets.operations.orders import Order, OrderConfig, ScopeConfig, refusal
 from batch_assets.stages.control import (
     Cancellation,
     adopt,

@@ -12,8 +12,8 @@ from batch_assets.assets.keys import InferenceKeys
 from batch_assets.assets.location import LocatedInference
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
-from batch_assets.runs import RANGE_END, RANGE_START, UnfinishedRuns, partitions_at_rest
-from batch_assets.standings import standings_of
+from batch_assets.operations.runs import RANGE_END, RANGE_START, UnfinishedRuns, partitions_at_rest
+from batch_assets.operations.standings import standings_of
 
 #: How long after its lease a run is taken for dead: where its machine is gone, Dagster's default
 #: launcher never finds out, and shows the run as started for ever.

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.ledger import Ledger
-from batch_assets.looks import Look
-from batch_assets.plans import Plan
+from batch_assets.operations.looks import Look
+from batch_assets.operations.plans import Plan
 from batch_assets.stages.recipe import Deployment
 
 #: Partitions named of those that wait for room, and batches of those that wait for a person.

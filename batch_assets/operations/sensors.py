@@ -13,9 +13,9 @@ import dagster as dg
 from batch_assets.assets.deployment import deployment_from
 from batch_assets.assets.location import LocatedInference, Location
 from batch_assets.domain.batch import Batch
-from batch_assets.looks import look
-from batch_assets.plans import plans_of
-from batch_assets.skip_reason import alarms, in_words, open_batches, unknown_status
+from batch_assets.operations.looks import look
+from batch_assets.operations.plans import plans_of
+from batch_assets.operations.skip_reason import alarms, in_words, open_batches, unknown_status
 
 SENSOR_NAME = "batch_poll"
 

@@ -5,8 +5,8 @@ which a person gives orders.
 import dagster as dg
 
 from batch_assets.assets.location import location_of
-from batch_assets.operator_jobs import operator_jobs
-from batch_assets.sensors import poll_sensor
+from batch_assets.operations.jobs import operator_jobs
+from batch_assets.operations.sensors import poll_sensor
 
 
 def with_operations(defs: dg.Definitions, *, minimum_interval_seconds: int = 30) -> dg.Definitions:
