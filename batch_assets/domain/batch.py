@@ -48,7 +48,7 @@ MOVES: dict[tuple[BatchState, BatchState], str] = {
     (
         BatchState.ENDED,
         BatchState.ABANDONED,
-    ): "reject: the offer failed, the shard is offered again",
+    ): "reject or lose: the offer failed as a whole, or its files are gone at the provider",
 }
 
 #: States in which a batch holds a share of the account's budget.

@@ -13,6 +13,9 @@ from batch_assets.ledger import Ledger
 from batch_assets.stages.lease import LEASE
 from batch_assets.stages.recipe import Deployment
 
+#: States in which a batch can turn out to be gone at the provider, it or its files.
+_LOSABLE = frozenset({BatchState.SUBMITTED, BatchState.ENDED})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cancellation:
@@ -103,11 +106,12 @@ def adopt(deployment: Deployment, batch_id: BatchId, provider_id: str, *, owner:
 def offer_again(ledger: Ledger, batch_id: BatchId, *, owner: str) -> None:
     """A person made sure that the provider does not have the batch: send its shard again.
 
-    Where it has it all the same, it is paid for twice. Raises LedgerError for a batch that is
-    neither in doubt nor submitted.
+    For one that ended, and whose files cannot be had any more, too: its answers are bought again.
+    Where the provider has it all the same, it is paid for twice. Raises LedgerError for a batch
+    that is neither in doubt nor submitted nor ended.
     """
     batch, reason = ledger.batch(batch_id), f"{owner} says that the provider does not have it"
-    if batch.state is BatchState.SUBMITTED:
+    if batch.state in _LOSABLE:
         ledger.lose(batch, owner=owner, reason=reason, offer_again=True)
     else:
         ledger.release(_in_doubt(ledger, batch_id, owner), owner=owner, reason=reason)
@@ -116,10 +120,10 @@ def offer_again(ledger: Ledger, batch_id: BatchId, *, owner: str) -> None:
 def give_up(ledger: Ledger, batch_id: BatchId, *, owner: str) -> None:
     """A person gives the batch up: its partition waits until its batches are materialized again.
 
-    Raises LedgerError for a batch that is neither in doubt nor submitted.
+    Raises LedgerError for a batch that is neither in doubt nor submitted nor ended.
     """
     batch, reason = ledger.batch(batch_id), f"{owner} gave it up"
-    if batch.state is BatchState.SUBMITTED:
+    if batch.state in _LOSABLE:
         ledger.lose(batch, owner=owner, reason=reason, offer_again=False)
     else:
         ledger.give_up(_in_doubt(ledger, batch_id, owner), owner=owner, reason=reason)

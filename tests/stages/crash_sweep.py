@@ -10,7 +10,6 @@ as JSON. The sandbox runs in a further process; all of them share one clock.
 """
 
 import contextlib
-import copy
 import gc
 import itertools
 import json
@@ -32,15 +31,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 import uvicorn
+from crash_points import PointedFiles, Points, pointed_ledger, pointed_provider
 from factories import a_corpus, a_recipe, a_table
 from stage_world import SETTINGS, a_provider
 
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import AccountRefused
 from batch_assets.domain.shard import Limits
-from batch_assets.files import Files
-from batch_assets.files.store import NewFile
-from batch_assets.ledger import Ledger
 from batch_assets.ledger.engine import open_engine
 from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import ScriptedFaults, create_app
@@ -88,86 +85,8 @@ class SharedClock(Clock):
         return NOW.value
 
 
-class Points:
-    """Counts the places where the process could die; at the one chosen, it does."""
-
-    def __init__(self, stop_at: int, diary: Path) -> None:
-        self._stop_at = stop_at
-        self._diary = diary
-        self._passed = 0
-
-    def __call__(self, name: str) -> None:
-        self._passed += 1
-        if self._passed == self._stop_at:
-            self._diary.write_text(name)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-class PointedFiles(Files):
-    """Files that are begun, and files that have their names."""
-
-    def __init__(self, root: str, points: Points) -> None:
-        super().__init__(root)
-        self._points = points
-
-    @contextmanager
-    def create(self, path: str) -> Iterator[NewFile]:
-        folder, name = path.split("/")[-2:]
-        if folder == "increments":
-            name = "increment.parquet"  # it has a name of its own each time
-        with super().create(path) as new:
-            self._points(f"{name} begun")
-            yield new
-        self._points(f"{name} written")
-
-
-class PointedCalls:
-    """HTTP calls that are about to be made, and calls that were answered."""
-
-    def __init__(self, client: Any, points: Points) -> None:
-        self._client, self._points = client, points
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._client, name)
-        if name == "describe":  # words for what was answered already
-            return real
-
-        def call(*args: Any, **options: Any) -> Any:
-            self._points(f"{name} called")
-            answer = real(*args, **options)
-            self._points(f"{name} answered")
-            return answer
-
-        return call
-
-
-def pointed_provider(provider: OpenAIProvider, points: Points) -> OpenAIProvider:
-    """The provider with its own face of the one client."""
-    pointed = copy.copy(provider)
-    pointed.__dict__["_client"] = PointedCalls(provider._client, points)
-    return pointed
-
-
 def an_engine(folder: Path) -> sa.Engine:
     return open_engine(f"sqlite:///{folder / 'ledger.sqlite3'}")
-
-
-def pointed_ledger(engine: sa.Engine, points: Points) -> Ledger:
-    """Transactions that are about to be committed, and those that were."""
-    committed: list[str] = []
-
-    def before(connection: sa.Connection) -> None:
-        points("commit asked for")
-        committed.append("")
-
-    def after(connection: Any, record: Any, state: Any) -> None:
-        if committed:
-            committed.clear()
-            points("commit made")
-
-    sa.event.listen(engine, "commit", before)
-    sa.event.listen(engine, "reset", after)
-    return Ledger(engine, ledger_time)
 
 
 def ledger_time() -> datetime:
@@ -185,7 +104,7 @@ class Way:
         self._recipe = a_recipe(a_corpus(corpus, a_table(ITEMS, word=WORDS)))
         self._export = folder / "results.jsonl"
         self.deployment = Deployment(
-            ledger=pointed_ledger(engine, points),
+            ledger=pointed_ledger(engine, points, ledger_time),
             files=PointedFiles(str(folder / "store"), points),
             provider=pointed_provider(provider, points),
             owner=owner,
