@@ -104,7 +104,7 @@ def operator_jobs(location: Location) -> list[Any]:
             DecideConfig,
             _decide,
             "Decide on a batch of which nobody can say whether the provider has it, or that the "
-            "provider does not know any more.",
+            "provider does not know any more, or whose files are gone there.",
         ),
     ]
 

@@ -4,11 +4,10 @@ The raw outputs are the sandbox's, then rewritten in the store as a provider mig
 """
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from factories import a_table
+from output_lines import Lines, failing, fold, lines_of, ordinal_of, renamed, rewrite, without
 from stage_world import World
 
 from batch_assets.domain.shard import Limits
@@ -32,12 +31,9 @@ from batch_assets.sandbox import (
 )
 from batch_assets.sandbox.item_faults import ItemFault
 from batch_assets.stages.counts import LineCounts
-from batch_assets.stages.resolve import Resolution
 
 THREE_ROWS = Limits(requests=3, bytes=10**6)
 BLOCK = 256 * 1024
-
-Lines = list[bytes]
 
 
 @pytest.fixture
@@ -48,33 +44,6 @@ def collected(a_world) -> World:
     world.poll(after=100)
     world.collect()
     return world
-
-
-def lines_of(world: World, batch: int = 0) -> Lines:
-    return world.files.read(world.layout.raw_output(world.batches[batch])).splitlines(keepends=True)
-
-
-def rewrite(world: World, edit: Callable[[Lines], Lines], batch: int = 0) -> None:
-    path = world.layout.raw_output(world.batches[batch])
-    world.files.write(path, b"".join(edit(lines_of(world, batch))))
-
-
-def fold(world: World) -> Resolution:
-    resolution = world.advance()
-    assert isinstance(resolution, Resolution)
-    return resolution
-
-
-def ordinal_of(line: bytes) -> int:
-    return int(json.loads(line)["custom_id"].rpartition("-")[2])
-
-
-def without(ordinal: int) -> Callable[[Lines], Lines]:
-    return lambda lines: [line for line in lines if ordinal_of(line) != ordinal]
-
-
-def renamed(line: bytes, custom_id: object) -> bytes:
-    return json.dumps(json.loads(line) | {"custom_id": custom_id}).encode() + b"\n"
 
 
 # Lines as they come
@@ -351,64 +320,3 @@ def test_answers_in_any_script_arrive_whole(a_world):
     assert [row["output"]["words"] for row in world.results()] == [
         [" ".join(word.split())] for word in words
     ]
-
-
-# Lines of further waves
-
-
-def failing(ordinals: set[int]) -> Callable[[str, str], dict[str, Any] | None]:
-    """The first question about each of these requests ends in an error of the server."""
-    failed: set[str] = set()
-
-    def line(batch_id: str, custom_id: str) -> dict[str, Any] | None:
-        if int(custom_id.rpartition("-")[2]) not in ordinals or custom_id in failed:
-            return None
-        failed.add(custom_id)
-        return {"custom_id": custom_id, "response": {"status_code": 500, "body": {}}}
-
-    return line
-
-
-@pytest.fixture
-def two_waves(a_world, script) -> World:
-    """Nine items in three shards; 1, 3, 5 and 7, 8 are answered in two shards of wave 1."""
-    script.line = failing({1, 3, 5, 7, 8})
-    world = a_world(9, limits=THREE_ROWS, max_waves=2)
-    world.carry()
-    return world
-
-
-def test_a_wave_is_folded_with_those_before_it(two_waves):
-    assert two_waves.column("outcome") == ["ok"] * 9
-    assert two_waves.column("wave") == [0, 1, 0, 1, 0, 1, 0, 1, 1]
-    batches = [two_waves.batches[index].provider_id for index in (0, 3, 0, 3, 1, 3, 2, 4, 4)]
-    assert two_waves.column("batch_id") == batches
-
-
-def test_an_answer_nobody_asked_for_again_is_not_taken(two_waves):
-    """Request 4 was answered in wave 0, request 8 was asked of the other shard of wave 1."""
-    answers = {ordinal_of(line): line for batch in (3, 4) for line in lines_of(two_waves, batch)}
-    prefix = json.loads(answers[1])["custom_id"].rpartition("-")[0]
-    intruders = [renamed(answers[1], f"{prefix}-{ordinal}") for ordinal in (4, 8, 9)]
-    expected = two_waves.results()
-
-    rewrite(two_waves, lambda lines: [*intruders, *lines], batch=3)
-    resolution = fold(two_waves)
-
-    assert two_waves.results() == expected
-    assert resolution.lines == LineCounts(foreign=3, duplicate=0)
-
-
-def test_what_stays_unanswered_in_a_wave_says_so(two_waves):
-    rewrite(two_waves, without(7), batch=4)
-
-    fold(two_waves)
-
-    assert two_waves.column("outcome") == ["ok"] * 7 + ["missing", "ok"]
-    assert two_waves.column("wave")[7] == 1
-
-
-def test_a_duplicate_in_a_wave_is_counted_once(two_waves):
-    rewrite(two_waves, lambda lines: [*lines, *lines], batch=3)
-
-    assert fold(two_waves).lines == LineCounts(foreign=0, duplicate=3)
