@@ -21,6 +21,7 @@ from batch_assets.domain.errors import (
     ReplyLost,
     RequestRefused,
 )
+from batch_assets.domain.outcome import CREDIT_CODES
 from batch_assets.resources.openai_replies import Unreadable
 
 #: Everything that can come out of the SDK and the HTTP client below it. The SDK wraps what the
@@ -40,21 +41,6 @@ FOREIGN: tuple[type[Exception], ...] = (
 #: No connection stood, so no byte of the call was sent (httpcore2: `_sync/connection.py`,
 #: `_sync/http_proxy.py`, where a proxy error means that the tunnel was refused).
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
-
-#: Codes of refusals that last until a person pays or asks. They come with 429, and
-#: billing_hard_limit_reached with 400 (seen in public error handlers; OpenAI publishes no list).
-BILLING_CODES = frozenset(
-    {
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "credit_balance_exhausted",
-        "insufficient_quota",
-        "organization_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-        "project_spend_limit_exceeded",
-    }
-)
 
 #: Codes of refusals that pass when queued batches end (community.openai.com, topic 1027303).
 QUEUE_CODES = frozenset({"rate_limit_exceeded", "token_limit_exceeded"})
@@ -161,7 +147,7 @@ def _refusal(error: openai.APIStatusError) -> _Verdict | None:
             return _KEY
         case 402:
             return _MONEY
-        case _ if codes & BILLING_CODES:
+        case _ if codes & CREDIT_CODES:
             return _MONEY
         case 403:
             return _RIGHTS

