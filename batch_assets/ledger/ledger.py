@@ -19,7 +19,7 @@ from batch_assets.ledger.engine import open_engine, writing
 from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
 from batch_assets.ledger.pauses import Pauses
-from batch_assets.ledger.queries import BatchQueries
+from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
 from batch_assets.ledger.statements import insert_planned, lock_account, move
@@ -167,24 +167,27 @@ class Ledger(BatchQueries):
             return connection.execute(renewal).rowcount == 1
         return False
 
-    def take_over(self, batch: Batch, *, owner: str, lease: timedelta) -> bool:
-        """Make a doubtful batch the owner's to decide on. False where another took it first."""
-        table = schema.batch
-        now = self.clock()
+    def take_over(
+        self, batch: Batch, *, owner: str, lease: timedelta, by_person: bool = False
+    ) -> bool:
+        """Make a doubtful batch the owner's to decide on. False where another took it first.
+
+        A person need not wait for the time of the next look.
+        """
+        table, now = schema.batch, self.clock()
+        is_free = table.c.lease_until < now
+        if by_person:
+            is_free |= table.c.lease_owner == NOBODY
         with self._writing.begin() as connection:
             taken = connection.execute(
                 table.update()
-                .where(
-                    table.c.id == batch.id,
-                    table.c.state == BatchState.RESERVED,
-                    table.c.lease_until < now,
-                )
+                .where(table.c.id == batch.id, table.c.state == BatchState.RESERVED, is_free)
                 .values(lease_owner=owner, lease_until=now + lease)
             )
         return taken.rowcount == 1
 
-    def hand_back(self, batch: Batch, *, owner: str, reason: str) -> None:
-        """Give a doubtful batch up undecided: the next who looks, or a person, may take it over."""
+    def hand_back(self, batch: Batch, *, owner: str, reason: str, next_look: datetime) -> None:
+        """Leave a doubtful batch undecided; nobody but a person looks at it before `next_look`."""
         table = schema.batch
         with self._writing.begin() as connection:
             connection.execute(
@@ -194,7 +197,7 @@ class Ledger(BatchQueries):
                     table.c.state == BatchState.RESERVED,
                     table.c.lease_owner == owner,
                 )
-                .values(lease_until=self.clock() - timedelta(seconds=1), reason=reason)
+                .values(lease_owner=NOBODY, lease_until=next_look, reason=reason)
             )
 
     def note(self, batch: Batch, reason: str) -> None:

@@ -16,6 +16,9 @@ from batch_assets.ledger.rows import SET_PREFIX, batch_of, event_of
 from batch_assets.ledger.statements import held_by, held_by_origin
 from batch_assets.ledger.turns import DEMAND_LASTS
 
+#: Owner of the lease on a doubtful batch between two looks at it.
+NOBODY = "nobody"
+
 
 class BatchQueries:
     """Reads of batches; each is one consistent look."""
@@ -74,12 +77,12 @@ class BatchQueries:
         }
 
     def doubtful_batches(self, account: Account) -> Sequence[Batch]:
-        """Reserved batches whose lease ran out: each may exist at the provider, or not."""
+        """Reserved batches that no live process has: each may exist at the provider, or not."""
         table = schema.batch
         return self._select_batches(
             table.c.account == account,
             table.c.state == BatchState.RESERVED,
-            table.c.lease_until < self.clock(),
+            sa.or_(table.c.lease_until < self.clock(), table.c.lease_owner == NOBODY),
         )
 
     def held(self, account: Account) -> Reservation:

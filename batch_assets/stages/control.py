@@ -136,7 +136,7 @@ def _in_doubt(ledger: Ledger, batch_id: BatchId, owner: str) -> Batch:
         raise LedgerError(
             f"batch {batch_id} is {batch.state}, not in doubt: there is nothing to decide"
         )
-    if not ledger.take_over(batch, owner=owner, lease=LEASE):
+    if not ledger.take_over(batch, owner=owner, lease=LEASE, by_person=True):
         raise StaleMove(
             f"batch {batch_id} is in the hands of {batch.lease_owner} until {batch.lease_until}: "
             "try again after that"

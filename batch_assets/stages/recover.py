@@ -10,6 +10,9 @@ from batch_assets.stages.recipe import Deployment
 #: nothing, and offering its shard again could be paying twice.
 LISTED_AFTER = timedelta(minutes=3)
 
+#: How often a provider is asked that could not say; every run and every tick would, otherwise.
+LOOK_EVERY = timedelta(minutes=1)
+
 
 def recover(deployment: Deployment) -> int:
     """Decide on every doubtful batch of the account by its key; how many were decided.
@@ -27,15 +30,17 @@ def recover(deployment: Deployment) -> int:
             found = provider.find(batch.key, since=batch.reserved_at)
         except BatchAssetsError as error:
             reason = f"nobody knows whether it exists at the provider: {error.message}"
-            ledger.hand_back(batch, owner=owner, reason=reason)
+            next_look = ledger.clock() + LOOK_EVERY
+            ledger.hand_back(batch, owner=owner, reason=reason, next_look=next_look)
             if isinstance(error, RequestRefused):
-                continue  # it has no list to look in: asking later is of no use
+                continue  # it has no list to look in: the others are no different
             raise
         if found is None and ledger.clock() < batch.reserved_at + LISTED_AFTER:
             reason = (
                 "its process died, and the provider does not list it so far; it is looked up again"
             )
-            ledger.hand_back(batch, owner=owner, reason=reason)
+            next_look = batch.reserved_at + LISTED_AFTER
+            ledger.hand_back(batch, owner=owner, reason=reason, next_look=next_look)
             continue
         try:
             if found is None:

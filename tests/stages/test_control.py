@@ -268,6 +268,16 @@ def test_there_is_nothing_to_decide_about_a_batch_that_is_not_in_doubt(a_world, 
         decide(world.ledger, world.batch.id, owner="Ann")
 
 
+def test_a_person_need_not_wait_for_the_next_look(a_world, border, script, provider_at):
+    world = in_doubt(a_world, border, provider_at)
+    script.replies["batches.list"] = [refusal(404)]
+    recover(world.deployment)
+
+    give_up(world.ledger, world.batch.id, owner="Ann")
+
+    assert world.batch.state is BatchState.ABANDONED
+
+
 def test_nobody_decides_about_a_batch_in_a_live_process_hands(a_world, border, provider_at):
     border.change(POST_BATCHES, lost, whole)
     world = a_world(3, via=provider_at(border.base_url))

@@ -22,7 +22,7 @@ from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.ledger import Ledger
 from batch_assets.stages.lease import LEASE, kept
-from batch_assets.stages.recover import recover
+from batch_assets.stages.recover import LOOK_EVERY, recover
 from batch_assets.stages.submit import dispatch
 
 POST_BATCHES = r"POST /v1/batches$"
@@ -144,10 +144,30 @@ def test_a_batch_that_is_listed_late_is_not_bought_twice(a_world, border, script
 
     assert recover(world.deployment) == 0
     assert world.batch.state is BatchState.RESERVED
+    world.lease_over()
     assert recover(world.deployment) == 1
 
     assert world.batch.state is BatchState.SUBMITTED
     assert world.executions["batches_created"] == 1
+
+
+def test_a_batch_that_nobody_can_tell_of_is_not_asked_about_by_every_run(
+    a_world, border, script, provider_at
+):
+    border.change(POST_BATCHES, lost, whole)
+    world = a_world(3, via=provider_at(border.base_url))
+    world.submit()
+    world.lease_over()
+    script.replies["batches.list"] = [refusal(404), refusal(404)]
+
+    for _ in range(3):
+        assert recover(world.deployment) == 0
+
+    assert len(script.replies["batches.list"]) == 1
+    assert world.ledger.doubtful_batches(world.batch.account) == [world.batch]
+    world.clock.advance(LOOK_EVERY.total_seconds() + 1)
+    recover(world.deployment)
+    assert script.replies["batches.list"] == []
 
 
 def test_a_batch_in_doubt_is_decided_by_one_process(a_world, border, provider_at):
