@@ -1,7 +1,6 @@
 """The assets `raw_outputs`, `results` and `bundle`: what came back, what it means, what is kept."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from batch_assets.assets.collect_specs import collect_specs
 from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
 from batch_assets.assets.metadata import (
+    batches_metadata,
     bundle_metadata,
     pending_metadata,
     raw_outputs_metadata,
@@ -37,7 +38,7 @@ from batch_assets.stages.poll import poll_if_overdue
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import results_schema
-from batch_assets.stages.submit import layout_of, live_batches
+from batch_assets.stages.submit import Submission, layout_of, live_batches
 
 #: Partitions per run of a backfill; other than submit's on purpose, see there.
 COLLECT_PARTITIONS_PER_RUN = 250
@@ -76,7 +77,7 @@ def collect_assets(
 
     @dg.multi_asset(
         name=keys.collect_op,
-        specs=_specs(recipe, keys),
+        specs=collect_specs(recipe, keys),
         check_specs=check_specs(keys.results, min_coverage),
         partitions_def=partitions,
         can_subset=True,
@@ -100,40 +101,6 @@ def collect_assets(
             raise failure_of(run.failures, "collect")
 
     return collect_
-
-
-def _specs(recipe: Recipe, keys: InferenceKeys) -> Sequence[dg.AssetSpec]:
-    return [
-        keys.spec(
-            keys.raw_outputs,
-            deps=[keys.batches],
-            description="The provider's output and error files of every batch, byte for byte. "
-            "They were paid for: results can always be made again from them.",
-            kinds={"jsonl", keys.provider},
-        ),
-        keys.spec(
-            keys.results,
-            deps=[keys.raw_outputs],
-            description="One row per item of the corpus, in its order: outcome, the answer in "
-            "typed columns (`output`) and as text (`answer`), tokens, and where the item came "
-            "from. Read it as a pyarrow, pandas or polars input of your own asset.",
-            kinds={"parquet"},
-            code_version=_parser_version(recipe),
-        ),
-        keys.spec(
-            keys.bundle,
-            deps=[keys.results],
-            description="An immutable export of a partition: results, item index, requests, raw "
-            "outputs, and a manifest with a checksum for each file.",
-            kinds={"parquet", "jsonl"},
-        ),
-    ]
-
-
-def _parser_version(recipe: Recipe) -> str:
-    """Changes where the same raw outputs would be read as other results."""
-    output = [str(recipe.output.arrow_type), recipe.output.schema]
-    return f"1-{hashlib.sha256(json.dumps(output).encode()).hexdigest()[:12]}"
 
 
 class _CollectRun:
@@ -217,6 +184,9 @@ class _CollectRun:
             yield from self._say_pending(partition_key, state)
             return
         self.resolutions[partition_key] = state
+        sent = self._sent(partition_key, state)
+        if sent.is_news(self._context):
+            yield sent.logged(self._context)
         for materialized in self._materialized(partition_key, state):
             yield materialized.event(self._context)
         self._open.remove(partition_key)
@@ -236,6 +206,19 @@ class _CollectRun:
             asset_key=self._keys.batches,
             partition=partition_key,
             metadata=pending_metadata(state, batches, self._deployment.ledger.clock()),
+        )
+
+    def _sent(self, partition_key: str, state: Resolution) -> Materialized:
+        """`batches` of a partition whose own run failed, before they were sent after all."""
+        keys, digest = self._keys, state.manifest.digest
+        batches = live_batches(self._deployment, state.request_set)
+        submission = Submission(request_set=state.request_set, sent=0, batches=batches)
+        return Materialized(
+            key=keys.batches,
+            partition_key=partition_key,
+            data_version=digest,
+            metadata=batches_metadata(submission, [], self._deployment.ledger.clock()),
+            inputs={keys.requests: digest},
         )
 
     def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Materialized]:

@@ -45,6 +45,10 @@ class Materialized:
                 metadata=self.metadata,
                 data_version=dg.DataVersion(self.data_version),
             )
+        return self.logged(context)
+
+    def logged(self, context: dg.AssetExecutionContext) -> dg.AssetMaterialization:
+        """The same for Dagster's event log, where the asset may be another op's."""
         return dg.AssetMaterialization(
             asset_key=self.key,
             partition=self.partition_key,
@@ -52,12 +56,19 @@ class Materialized:
             tags=self._tags(context),
         )
 
+    def is_news(self, context: dg.AssetExecutionContext) -> bool:
+        """Whether the event log's newest materialization of the partition is of other data."""
+        newest = _newest(context, self.key, self.partition_key)
+        known = newest.asset_materialization if newest is not None else None
+        return known is None or (known.tags or {}).get(DATA_VERSION) != self.data_version
+
     def _tags(self, context: dg.AssetExecutionContext) -> Mapping[str, str]:
         """What Dagster writes beside a materialization of its own; without them it sees none stale.
 
         An asset without a code version has the run's id for one.
         """
-        code_version = context.assets_def.get_asset_spec(self.key).code_version
+        spec = context.assets_def.specs_by_key.get(self.key)
+        code_version = None if spec is None else spec.code_version
         tags = {
             DATA_VERSION: self.data_version,
             DATA_VERSION_IS_USER_PROVIDED: "true",
@@ -71,9 +82,16 @@ class Materialized:
 
     def _pointer_to(self, context: dg.AssetExecutionContext, key: dg.AssetKey) -> str:
         """The input's newest event: an event after it makes this materialization stale."""
-        newest = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self.partition_key])
-        records = context.instance.fetch_materializations(newest, limit=1).records
-        return str(records[0].storage_id) if records else _NO_EVENT
+        newest = _newest(context, key, self.partition_key)
+        return _NO_EVENT if newest is None else str(newest.storage_id)
+
+
+def _newest(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, partition_key: str
+) -> dg.EventLogRecord | None:
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition_key])
+    records = context.instance.fetch_materializations(wanted, limit=1).records
+    return records[0] if records else None
 
 
 def failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:

@@ -172,6 +172,32 @@ def test_a_tick_names_the_stop_of_an_account_and_the_job_that_lifts_it(world):
     assert f"resume account {ACCOUNT} (job resume_batches)" in tick.skip_message
 
 
+def test_a_partition_that_was_red_for_a_stop_is_green_once_its_results_are_there(world):
+    world.declare(world.inference(world.corpus(a=2)))
+    world.script.calls("batches.create", AccountRefusal(reason="insufficient_quota"))
+    submit(world, "a")
+    assert world.materializations("batches", "a") == []
+    world.order("resume_batches", account=ACCOUNT)
+    world.collect()
+    world.collect()
+
+    assert world.materialized("results") == {"a"}
+    [sent] = world.materializations("batches", "a")
+
+    assert sent.tags["dagster/data_version"] == world.data_version("requests", "a")
+    assert [row["state"] for row in said_of(world, "a")["batches"]] == ["collected"]
+
+
+def test_a_partition_that_was_sent_by_its_own_run_is_not_materialized_again(world):
+    world.declare(world.inference(world.corpus(a=2, b=2)))
+    submit(world, "a", "b")
+
+    world.collect()
+
+    assert world.materialized("results") == {"a", "b"}
+    assert len(world.materializations("batches", "a")) == 1
+
+
 def test_a_tick_says_that_the_provider_has_no_room_and_until_when(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.script.batches(QueueFull())
