@@ -15,7 +15,6 @@ from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
 from batch_assets.assets.metadata import (
-    batches_metadata,
     bundle_metadata,
     pending_metadata,
     raw_outputs_metadata,
@@ -31,14 +30,14 @@ from batch_assets.domain.errors import (
     TransientError,
 )
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.stages.advance import Pending, advance
+from batch_assets.stages.advance import Pending, advance, wave_progress
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import held
 from batch_assets.stages.poll import poll_if_overdue
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import results_schema
-from batch_assets.stages.submit import Submission, layout_of, live_batches
+from batch_assets.stages.submit import layout_of, live_batches
 
 #: Partitions per run of a backfill; other than submit's on purpose, see there.
 COLLECT_PARTITIONS_PER_RUN = 250
@@ -184,9 +183,7 @@ class _CollectRun:
             yield from self._say_pending(partition_key, state)
             return
         self.resolutions[partition_key] = state
-        sent = self._sent(partition_key, state)
-        if sent.is_news(self._context):
-            yield sent.logged(self._context)
+        yield self._say_collected(partition_key, state)
         for materialized in self._materialized(partition_key, state):
             yield materialized.event(self._context)
         self._open.remove(partition_key)
@@ -208,17 +205,28 @@ class _CollectRun:
             metadata=pending_metadata(state, batches, self._deployment.ledger.clock()),
         )
 
-    def _sent(self, partition_key: str, state: Resolution) -> Materialized:
-        """`batches` of a partition whose own run failed, before they were sent after all."""
-        keys, digest = self._keys, state.manifest.digest
-        batches = live_batches(self._deployment, state.request_set)
-        submission = Submission(request_set=state.request_set, sent=0, batches=batches)
-        return Materialized(
+    def _say_collected(
+        self, partition_key: str, state: Resolution
+    ) -> dg.AssetMaterialization | dg.AssetObservation:
+        """What `batches` show from now on: materialized, where their own run failed before they
+        were sent after all.
+        """
+        keys, deployment = self._keys, self._deployment
+        request_set, digest = state.request_set, state.manifest.digest
+        done = Pending(request_set=request_set, progress=wave_progress(deployment, request_set))
+        batches = live_batches(deployment, request_set)
+        metadata = pending_metadata(done, batches, deployment.ledger.clock())
+        sent = Materialized(
             key=keys.batches,
             partition_key=partition_key,
             data_version=digest,
-            metadata=batches_metadata(submission, [], self._deployment.ledger.clock()),
+            metadata=metadata,
             inputs={keys.requests: digest},
+        )
+        if sent.is_news(self._context):
+            return sent.logged(self._context)
+        return dg.AssetObservation(
+            asset_key=keys.batches, partition=partition_key, metadata=metadata
         )
 
     def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Materialized]:

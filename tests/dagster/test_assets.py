@@ -531,9 +531,10 @@ def test_a_run_that_waits_says_only_once_where_a_partition_stands(world):
 
     world.run(partition="a", wait=True)
 
-    observations = world.instance.fetch_observations(world.key("batches"), limit=100).records
+    [partition] = world.materialized("results")
+    said = [each.metadata["progress"].value for each in world.observations(partition)]
     assert len(naps) == 5
-    assert len(observations) == 1
+    assert said == ["1 collected", "1 at the provider"]
 
 
 def test_trouble_at_the_provider_does_not_end_a_run_that_waits(world):

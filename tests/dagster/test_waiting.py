@@ -196,6 +196,8 @@ def test_a_partition_that_was_sent_by_its_own_run_is_not_materialized_again(worl
 
     assert world.materialized("results") == {"a", "b"}
     assert len(world.materializations("batches", "a")) == 1
+    [said] = world.observations("a")
+    assert said.metadata["progress"].value == "1 collected"
 
 
 def test_a_tick_says_that_the_provider_has_no_room_and_until_when(world):

@@ -313,8 +313,8 @@ def main() -> None:
         warm_up(folder / "warm", sandbox)
         job = a_job(folder, url, shards, sandbox.url + "/v1")
         conductor = Conductor(job, seed)
-        # Twice what it takes without a kill, and what the leases of the dead take at the end.
-        conductor.run(most_turns=2 * math.ceil(shards / 20) + 30)
+        # Twice what it takes without a kill, and what the dead keep of the budget.
+        conductor.run(most_turns=2 * math.ceil(shards / 20) + 60)
         found = {
             "turns": conductor.turns,
             "kills": conductor.kills,

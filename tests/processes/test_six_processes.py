@@ -94,6 +94,8 @@ def test_nothing_is_left_open_and_no_budget_stays_held(found):
     assert (found["states"], found["held"]) == (["collected"], 0)
 
 
-def test_all_is_done_in_the_turns_it_takes_and_those_that_leases_of_the_dead_last(found):
-    """A turn is ten seconds of the clock, and the budget lets twenty shards finish in each."""
-    assert SHARDS / 20 <= found["turns"] <= 2 * SHARDS / 20
+def test_all_is_done_in_the_turns_it_takes_and_those_that_the_dead_cost(found):
+    """A turn is ten seconds of the clock, and the budget lets twenty shards finish in each. Whoever
+    dies in a call keeps a twentieth of the budget for eighteen turns, until the list is believed.
+    """
+    assert SHARDS / 20 <= found["turns"] <= 2 * SHARDS / 20 + 60
