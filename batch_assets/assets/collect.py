@@ -183,8 +183,9 @@ class _CollectRun:
             yield from self._say_pending(partition_key, state)
             return
         self.resolutions[partition_key] = state
-        yield self._say_collected(partition_key, state)
-        for materialized in self._materialized(partition_key, state):
+        batches = live_batches(deployment, state.request_set)
+        yield self._say_collected(partition_key, state, batches)
+        for materialized in self._materialized(partition_key, state, batches):
             yield materialized.event(self._context)
         self._open.remove(partition_key)
 
@@ -206,7 +207,7 @@ class _CollectRun:
         )
 
     def _say_collected(
-        self, partition_key: str, state: Resolution
+        self, partition_key: str, state: Resolution, batches: Sequence[Batch]
     ) -> dg.AssetMaterialization | dg.AssetObservation:
         """What `batches` show from now on: materialized, where their own run failed before they
         were sent after all.
@@ -214,7 +215,6 @@ class _CollectRun:
         keys, deployment = self._keys, self._deployment
         request_set, digest = state.request_set, state.manifest.digest
         done = Pending(request_set=request_set, progress=wave_progress(deployment, request_set))
-        batches = live_batches(deployment, request_set)
         metadata = pending_metadata(done, batches, deployment.ledger.clock())
         sent = Materialized(
             key=keys.batches,
@@ -229,11 +229,12 @@ class _CollectRun:
             asset_key=keys.batches, partition=partition_key, metadata=metadata
         )
 
-    def _materialized(self, partition_key: str, state: Resolution) -> Iterator[Materialized]:
+    def _materialized(
+        self, partition_key: str, state: Resolution, batches: Sequence[Batch]
+    ) -> Iterator[Materialized]:
         """Each selected asset as soon as it is written."""
         keys, selected = self._keys, self._context.selected_asset_keys
         files, layout = self._deployment.files, layout_of(state.request_set)
-        batches = live_batches(self._deployment, state.request_set)
         raw_version, now = _raw_version(batches), self._deployment.ledger.clock()
         if keys.raw_outputs in selected:
             yield Materialized(

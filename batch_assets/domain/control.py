@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from batch_assets.domain.batch import Account
+from batch_assets.domain.batch import Account, Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,16 @@ class Scope:
             raise ValueError("a scope names an account or an inference, not both")
         if self.partition_key is not None and self.inference is None:
             raise ValueError(f"partition {self.partition_key} of which inference? name it too")
+
+    def covers(self, batch: Batch) -> bool:
+        """Whether the batch is of the scope."""
+        if self.account is not None:
+            return self.account == batch.account
+        request_set = batch.request_set
+        return self.inference == request_set.inference and self.partition_key in (
+            None,
+            request_set.partition_key,
+        )
 
     def __str__(self) -> str:
         if self.account is not None:
@@ -42,6 +52,10 @@ class Pause:
     reason: str
     #: Whether the provider refused the account, so that a person must put something right first.
     is_stop: bool
+
+    def __str__(self) -> str:
+        word = "stopped" if self.is_stop else f"paused by {self.owner}"
+        return f"{self.scope} is {word}: {self.reason}"
 
 
 class WaitKind(StrEnum):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import Account, Batch
+from batch_assets.domain.batch import Account
 from batch_assets.domain.control import Pause, Scope
 from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
@@ -98,17 +98,6 @@ def standing_pauses(connection: sa.Connection) -> list[Pause]:
         )
         for row in rows
     ]
-
-
-def covers(scope: Scope, batch: Batch) -> bool:
-    """Whether the batch is of the scope."""
-    if scope.account is not None:
-        return scope.account == batch.account
-    request_set = batch.request_set
-    return scope.inference == request_set.inference and scope.partition_key in (
-        None,
-        request_set.partition_key,
-    )
 
 
 def _of(scope: Scope) -> sa.ColumnElement[bool]:

@@ -11,10 +11,10 @@ from batch_assets.domain.budget import Budget, Reservation
 from batch_assets.domain.errors import LedgerError
 from batch_assets.domain.queue import in_order
 from batch_assets.ledger import schema
-from batch_assets.ledger.pauses import covers, standing_pauses
+from batch_assets.ledger.pauses import standing_pauses
 from batch_assets.ledger.rows import SET_PREFIX, batch_of, event_of
 from batch_assets.ledger.statements import held_by, held_by_origin
-from batch_assets.ledger.turns import DEMAND_LASTS
+from batch_assets.ledger.turns import in_line
 
 #: Owner of the lease on a doubtful batch between two looks at it.
 NOBODY = "nobody"
@@ -104,19 +104,11 @@ class BatchQueries:
 
         Those that nobody wanted to send for a while are left out.
         """
-        table, now = schema.batch, self.clock()
-        planned = self._select_batches(
-            table.c.account == account,
-            table.c.state == BatchState.PLANNED,
-            table.c.wanted_at >= now - DEMAND_LASTS,
-            sa.or_(table.c.not_before.is_(None), table.c.not_before <= now),
-            schema.request_set.c.cancelled_at.is_(None),
-        )
         with self._engine.connect() as connection:
             pauses = standing_pauses(connection)
             held = held_by_origin(connection, account)
-        free = [b for b in planned if not any(covers(pause.scope, b) for pause in pauses)]
-        return in_order(free, held, budget)
+        planned = self._select_batches(in_line(self.clock(), account, pauses))
+        return in_order(planned, held, budget)
 
     def batches_to_cancel(self, account: Account) -> Sequence[Batch]:
         """Batches at the provider that a person cancelled and the provider was not told of yet."""

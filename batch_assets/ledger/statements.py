@@ -12,6 +12,9 @@ from batch_assets.domain.budget import Reservation
 from batch_assets.domain.errors import StaleMove
 from batch_assets.ledger import schema
 
+#: Columns of a batch that hold its share of the budget, as `Reservation` names them.
+UNITS = ("requests", "tokens", "inputs")
+
 
 def insert_planned(
     connection: sa.Connection, now: datetime, *, owner: str, refusals: int = 0, **columns: Any
@@ -107,16 +110,21 @@ def held_by(connection: sa.Connection, account: Account) -> Reservation:
 def held_by_origin(connection: sa.Connection, account: Account) -> dict[str, Reservation]:
     """What the account's batches hold of its budget, by who asked for them."""
     table, sets = schema.batch, schema.request_set
-    sums = (sa.func.sum(table.c[unit]) for unit in ("requests", "tokens", "inputs"))
     rows = connection.execute(
-        sa.select(sets.c.origin, sa.func.count(), *sums)
+        sa.select(sets.c.origin, *reservation_sums())
         .join(sets, sets.c.id == table.c.request_set_id)
         .where(table.c.account == account, table.c.state.in_(list(HOLDING)))
         .group_by(sets.c.origin)
     )
-    return {
-        origin: Reservation(
-            batches=int(batches), requests=int(requests), tokens=int(tokens), inputs=int(inputs)
-        )
-        for origin, batches, requests, tokens, inputs in rows
-    }
+    return {origin: reservation_of(*sums) for origin, *sums in rows}
+
+
+def reservation_sums() -> list[sa.ColumnElement[int]]:
+    """Columns of a select over batches: what they reserve together."""
+    return [sa.func.count(), *(sa.func.sum(schema.batch.c[unit]) for unit in UNITS)]
+
+
+def reservation_of(batches: int, *sums: int) -> Reservation:
+    """The reservation in a row of those columns."""
+    # Postgres sums integers as decimals.
+    return Reservation(batches=batches, **dict(zip(UNITS, map(int, sums), strict=True)))

@@ -1,18 +1,23 @@
 """Whether a planned batch may take its share of the account's budget now, inside a transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from batch_assets.domain.batch import Account, Batch, BatchId, BatchState
 from batch_assets.domain.budget import Budget, Reservation
-from batch_assets.domain.control import Pause, Waiting, WaitKind
+from batch_assets.domain.control import Pause, Scope, Waiting, WaitKind
 from batch_assets.domain.queue import Demand, asked_before
 from batch_assets.ledger import schema
 from batch_assets.ledger.accounts import capacity_of
-from batch_assets.ledger.pauses import covers, standing_pauses
-from batch_assets.ledger.statements import held_by_origin
+from batch_assets.ledger.pauses import standing_pauses
+from batch_assets.ledger.statements import (
+    UNITS,
+    held_by_origin,
+    reservation_of,
+    reservation_sums,
+)
 
 #: A planned batch counts among those that wait for their turn for so long after a live process last
 #: wanted to send it: nobody waits for a code location that is gone.
@@ -21,7 +26,12 @@ DEMAND_LASTS = timedelta(minutes=5)
 #: How often the wish to send a batch is written down anew.
 WANTED_EVERY = timedelta(minutes=1)
 
-_UNITS = ("requests", "tokens", "inputs")
+_UNITS_IN_WORDS = {
+    "batches": "batches",
+    "tokens": "tokens",
+    "requests": "requests",
+    "inputs": "embedding inputs",
+}
 
 
 def wait_of(
@@ -73,11 +83,37 @@ def _ordered_to_wait(batch: Batch, pauses: Sequence[Pause]) -> Waiting | None:
     if request_set.cancelled_at is not None:
         return Waiting(kind=WaitKind.PAUSED, reason=f"{request_set.partition_key} is cancelled")
     for pause in sorted(pauses, key=lambda pause: not pause.is_stop):
-        if covers(pause.scope, batch):
+        if pause.scope.covers(batch):
             kind = WaitKind.STOPPED if pause.is_stop else WaitKind.PAUSED
-            word = "stopped" if pause.is_stop else f"paused by {pause.owner}"
-            return Waiting(kind=kind, reason=f"{pause.scope} is {word}: {pause.reason}")
+            return Waiting(kind=kind, reason=str(pause))
     return None
+
+
+def in_line(now: datetime, account: Account, pauses: Sequence[Pause]) -> sa.ColumnElement[bool]:
+    """Of batches beside their request sets: the planned ones that are sent when there is room.
+
+    Those that nobody wanted to send for a while are not.
+    """
+    table, sets = schema.batch, schema.request_set
+    return sa.and_(
+        table.c.account == account,
+        table.c.state == BatchState.PLANNED,
+        table.c.wanted_at >= now - DEMAND_LASTS,
+        sa.or_(table.c.not_before.is_(None), table.c.not_before <= now),
+        sets.c.cancelled_at.is_(None),
+        sa.not_(sa.or_(sa.false(), *(_is_of(pause.scope) for pause in pauses))),
+    )
+
+
+def _is_of(scope: Scope) -> sa.ColumnElement[bool]:
+    """`Scope.covers` of batches beside their request sets."""
+    table, sets = schema.batch, schema.request_set
+    if scope.account is not None:
+        return table.c.account == scope.account
+    named = sets.c.inference == scope.inference
+    if scope.partition_key is None:
+        return named
+    return sa.and_(named, sets.c.partition_key == scope.partition_key)
 
 
 def _demands(
@@ -89,60 +125,33 @@ def _demands(
 ) -> list[Demand]:
     """What each origin wants to send now, batches aside that never fit."""
     table, sets = schema.batch, schema.request_set
-    paused = [
-        sa.and_(
-            sets.c.inference == pause.scope.inference,
-            sets.c.partition_key == pause.scope.partition_key
-            if pause.scope.partition_key is not None
-            else sa.true(),
-        )
-        for pause in pauses
-        if pause.scope.inference is not None
-    ]
     limits = [
-        table.c[unit] <= limit for unit in _UNITS if (limit := getattr(budget, unit)) is not None
+        table.c[unit] <= limit for unit in UNITS if (limit := getattr(budget, unit)) is not None
     ]
     rows = connection.execute(
         sa.select(
             sets.c.origin,
             sa.func.min(table.c.id),
-            sa.func.count(),
-            *(sa.func.sum(table.c[unit]) for unit in _UNITS),
+            *reservation_sums(),
         )
         .join(sets, sets.c.id == table.c.request_set_id)
-        .where(
-            table.c.account == account,
-            table.c.state == BatchState.PLANNED,
-            table.c.wanted_at >= now - DEMAND_LASTS,
-            sa.or_(table.c.not_before.is_(None), table.c.not_before <= now),
-            sets.c.cancelled_at.is_(None),
-            sa.not_(sa.or_(sa.false(), *paused)),
-            *limits,
-        )
+        .where(in_line(now, account, pauses), *limits)
         .group_by(sets.c.origin)
     )
     return [
         Demand(
             origin=origin,
             first=BatchId(first),
-            asked=Reservation(batches=count, **dict(zip(_UNITS, map(int, sums), strict=True))),
+            asked=reservation_of(*sums),
         )
-        for origin, first, count, *sums in rows
+        for origin, first, *sums in rows
     ]
 
 
 def _in_words(held: Reservation, budget: Budget) -> str:
-    limits: Mapping[str, int | None] = {
-        "batches": budget.batches,
-        "tokens": budget.tokens,
-        "requests": budget.requests,
-        "embedding inputs": budget.inputs,
-    }
-    taken = {
-        "batches": held.batches,
-        "tokens": held.tokens,
-        "requests": held.requests,
-        "embedding inputs": held.inputs,
-    }
-    parts = [f"{taken[u]:,} of {limit:,} {u}" for u, limit in limits.items() if limit is not None]
+    parts = [
+        f"{getattr(held, unit):,} of {limit:,} {name}"
+        for unit, name in _UNITS_IN_WORDS.items()
+        if (limit := getattr(budget, unit)) is not None
+    ]
     return f"the account holds {', '.join(parts)}; it is sent when there is room"

@@ -13,7 +13,6 @@ from batch_assets.assets.location import Location
 from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused
-from batch_assets.ledger.pauses import covers
 from batch_assets.operations.orders import Order, OrderConfig, ScopeConfig, refusal
 from batch_assets.stages.control import (
     Cancellation,
@@ -266,7 +265,7 @@ def _given(reason: str) -> str:
 def _states(order: Order, scope: Scope) -> Counter[BatchState]:
     """How many batches of the scope are in which state."""
     live = order.ledger.batches(states={BatchState.PLANNED, *HOLDING})
-    return Counter(batch.state for batch in live if covers(scope, batch))
+    return Counter(batch.state for batch in live if scope.covers(batch))
 
 
 def _open(states: Counter[BatchState]) -> int:

@@ -63,7 +63,8 @@ def poll_sensor(
         said = alarms(looks, ledger)
         for alarm in said:
             context.log.warning(alarm)
-        said += [*in_words(plans), *open_batches(deployments.values())]
+        if not requests:
+            said += [*in_words(plans), *open_batches(deployments.values())]
         unknown = [batch for each in looks for batch in each.unknown]
         return dg.SensorResult(
             run_requests=requests[:RUNS_PER_TICK],

@@ -28,12 +28,8 @@ def alarms(looks: Iterable[Look], ledger: Ledger) -> list[str]:
             for b in look.lost
         )
     orders = ledger.pauses.standing()
-    said += [f"{order.scope} is stopped: {order.reason}" for order in orders if order.is_stop]
-    said += _some(
-        f"{order.scope} is paused by {order.owner}: {order.reason}"
-        for order in orders
-        if not order.is_stop
-    )
+    said += [str(order) for order in orders if order.is_stop]
+    said += _some(str(order) for order in orders if not order.is_stop)
     return said
 
 
