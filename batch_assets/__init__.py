@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batch_assets.component import BatchInferenceComponent
-    from batch_assets.corpus import ParquetCorpus
+    from batch_assets.corpus import FileCorpus
     from batch_assets.domain.wave import RetryPolicy
     from batch_assets.inference import Inference, batch_inference
     from batch_assets.operations import with_operations
@@ -25,7 +25,7 @@ _HOMES = {
     "Inference": "batch_assets.inference",
     "LedgerResource": "batch_assets.resources.ledger",
     "OpenAIResource": "batch_assets.resources.openai",
-    "ParquetCorpus": "batch_assets.corpus",
+    "FileCorpus": "batch_assets.corpus",
     "Prompt": "batch_assets.prompt",
     "RetryPolicy": "batch_assets.domain.wave",
     "batch_inference": "batch_assets.inference",
@@ -38,7 +38,7 @@ __all__ = [
     "Inference",
     "LedgerResource",
     "OpenAIResource",
-    "ParquetCorpus",
+    "FileCorpus",
     "Prompt",
     "RetryPolicy",
     "batch_inference",

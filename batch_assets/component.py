@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
-from batch_assets.corpus import ParquetCorpus
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.wave import MAY_ASK_AGAIN, TRANSIENT, RetryPolicy
 from batch_assets.inference import Inference, batch_inference
 from batch_assets.prompt import Prompt
@@ -122,7 +122,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
             path = str(project_root / path)
         return Inference(
             name=self.name,
-            corpus=ParquetCorpus(path=path, item_id=self.corpus.item_id),
+            corpus=FileCorpus(path=path, item_id=self.corpus.item_id),
             prompt=Prompt(user=self.prompt.user, system=self.prompt.system),
             model=self.model_name,
             output=self.output,

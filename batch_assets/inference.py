@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from batch_assets.assets import collect_assets, submit_assets
 from batch_assets.assets.keys import InferenceKeys
-from batch_assets.corpus import ParquetCorpus
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.item import is_inference_name
 from batch_assets.domain.wave import RetryPolicy
@@ -32,7 +32,7 @@ class Inference:
 
     #: Names the group of assets; letters, digits and underscores.
     name: str
-    corpus: ParquetCorpus
+    corpus: FileCorpus
     prompt: Prompt
     #: The provider's name of the model.
     model: str

@@ -22,7 +22,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_assets import Inference, ParquetCorpus, Prompt
+from batch_assets import Inference, FileCorpus, Prompt
 from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload
@@ -164,7 +164,7 @@ def run(rows: int) -> dict[str, Any]:
         write_in_child(home / "corpus", rows)
         recipe = Inference(
             name="bench",
-            corpus=ParquetCorpus(path=str(home / "corpus"), item_id="id"),
+            corpus=FileCorpus(path=str(home / "corpus"), item_id="id"),
             prompt=Prompt(system="Sort it.", user="Word: {{ word }}\nDefinition: {{ gloss }}"),
             model="instant",
             output="batch_assets.defs.glosses.gloss_class:GlossClass",

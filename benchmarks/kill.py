@@ -30,7 +30,7 @@ from batch_assets import (
     Inference,
     LedgerResource,
     OpenAIResource,
-    ParquetCorpus,
+    FileCorpus,
     Prompt,
     batch_inference,
 )
@@ -48,7 +48,7 @@ def definitions(home: Path) -> dg.Definitions:
     """One inference over the corpus in `home`, with all of its state there."""
     inference = Inference(
         name="kill",
-        corpus=ParquetCorpus(path=str(home / "corpus"), item_id="id"),
+        corpus=FileCorpus(path=str(home / "corpus"), item_id="id"),
         prompt=Prompt(system="Sort it.", user="Word: {{ word }}\nDefinition: {{ gloss }}"),
         model="gpt-5-mini",
         output="batch_assets.defs.glosses.gloss_class:GlossClass",

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from batch_assets.corpus import ParquetCorpus
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.batch import Account, Batch, BatchId, BatchState, RequestSet, RequestSetId
 from batch_assets.domain.budget import Reservation
 from batch_assets.domain.provider import Phase, ProviderBatch
@@ -37,15 +37,15 @@ def a_table(rows: int = 3, **columns: Any) -> pa.Table:
     return pa.table(made | columns)
 
 
-def a_corpus(folder: Path, rows: pa.Table | int = 3, *, key: str = "p") -> ParquetCorpus:
+def a_corpus(folder: Path, rows: pa.Table | int = 3, *, key: str = "p") -> FileCorpus:
     """A corpus of one partition; an existing folder gets one more."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(a_table(rows) if isinstance(rows, int) else rows, folder / f"{key}.parquet")
-    return ParquetCorpus(path=str(folder), item_id="id")
+    return FileCorpus(path=str(folder), item_id="id")
 
 
 def a_recipe(
-    corpus: ParquetCorpus,
+    corpus: FileCorpus,
     *,
     inference: str = "words",
     model: str = "gpt-5-mini",

@@ -1,5 +1,6 @@
 """Where items come from."""
 
-from batch_assets.corpus.parquet import ParquetCorpus
+from batch_assets.corpus.corpus import Corpus, Rows
+from batch_assets.corpus.files import FileCorpus
 
-__all__ = ["ParquetCorpus"]
+__all__ = ["Corpus", "FileCorpus", "Rows"]

@@ -63,8 +63,8 @@ def _waves_read(
     manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
     waves = np.full(manifest.items, _NEVER, dtype=np.int16)
     for path in paths:
-        for batch in stream_parquet(deployment.files, path, columns=["source_item_index", "wave"]):
-            waves[np.asarray(batch.column("source_item_index"))] = _waves_of(batch)
+        for batch in stream_parquet(deployment.files, path, columns=["item_index", "wave"]):
+            waves[np.asarray(batch.column("item_index"))] = _waves_of(batch)
     return waves
 
 
@@ -74,7 +74,7 @@ def _waves_of(rows: pa.RecordBatch) -> npt.NDArray[np.int16]:
 
 
 def _unread(rows: pa.RecordBatch, read_in_wave: npt.NDArray[np.int16]) -> pa.RecordBatch:
-    index = np.asarray(rows.column("source_item_index"))
+    index = np.asarray(rows.column("item_index"))
     return rows.filter(pa.array(_waves_of(rows) > read_in_wave[index]))
 
 
@@ -108,7 +108,7 @@ class _FinalRows(ResultsSink):
         self._read_in_wave = read_in_wave
 
     def write(self, items: pa.RecordBatch, verdicts: pa.RecordBatch) -> None:
-        index = np.asarray(items.column("source_item_index"))
+        index = np.asarray(items.column("item_index"))
         is_new = _waves_of(verdicts) > self._read_in_wave[index]
         wanted = pa.array(is_new & ~_may_be_asked_again(self._retries, verdicts))
         if pc.any(wanted).as_py():

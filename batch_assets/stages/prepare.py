@@ -1,24 +1,23 @@
 """prepare: from the rows of a partition to a request set. Calls nobody and costs nothing."""
 
-import hashlib
-from dataclasses import dataclass, field
-
 import pyarrow as pa
 
+from batch_assets.corpus import Rows
 from batch_assets.domain.errors import CorpusError
 from batch_assets.domain.request import custom_id_prefix
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, write_manifest
 from batch_assets.files.parquet import ParquetSink, create_parquet
+from batch_assets.stages.item_ids import ItemIds
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.shards import ShardSink, create_shards
 from batch_assets.stages.survey import (
-    ContentDigest,
+    FINGERPRINT_BYTES,
+    Fingerprints,
     Survey,
     columns_of,
-    item_ids,
-    row_namer,
+    short_form,
     survey,
 )
 
@@ -26,12 +25,18 @@ from batch_assets.stages.survey import (
 ITEM_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
+        # Place of the item in its partition, from 0.
+        pa.field("item_index", pa.int64(), nullable=False),
+        pa.field("source_ref", pa.string(), nullable=False),
+        # Place of the row in its source, from 0.
         pa.field("source_item_index", pa.int64(), nullable=False),
+        pa.field("source_primary_key", pa.string(), nullable=False),
+        pa.field("source_namespace", pa.string()),
         # Null for an item that no batch can hold.
         pa.field("ordinal", pa.int64()),
         # True where an earlier item of the partition has the same request.
         pa.field("is_duplicate", pa.bool_(), nullable=False),
-        pa.field("fingerprint", pa.binary(16), nullable=False),
+        pa.field("fingerprint", pa.binary(FINGERPRINT_BYTES), nullable=False),
     ]
 )
 
@@ -60,20 +65,19 @@ def _write(
     recipe: Recipe, layout: RequestSetLayout, surveyed: Survey, files: Files, limits: Limits
 ) -> Manifest:
     """The second pass over the partition: into its shards, its item index and its manifest."""
-    source_ref = recipe.corpus.source_ref(layout.partition_key)
     columns = columns_of(recipe, layout.partition_key)
-    content = ContentDigest(recipe)
     with (
         create_shards(files, layout, wave=0, limits=limits) as shards,
         create_parquet(files, layout.items, ITEM_SCHEMA) as items,
     ):
-        writer = _RequestWriter(recipe, layout, surveyed, source_ref, shards, items)
-        for batch in recipe.corpus.read(layout.partition_key, columns):
-            content.update(batch)
-            writer.write(batch)
-    if content.value() != surveyed.digest:
+        writer = _RequestWriter(recipe, layout, surveyed, shards, items)
+        for rows in recipe.corpus.read(layout.partition_key, columns):
+            writer.write(rows)
+    source_ref = recipe.corpus.source_ref(layout.partition_key)
+    if writer.fingerprints.digest() != surveyed.digest:
         raise CorpusError(
-            f"{source_ref}: the file changed while it was read: materialize the partition again"
+            f"{source_ref}: it changed while it was read, or does not give its rows in the same "
+            "order twice: materialize the partition again"
         )
     manifest = Manifest(
         inference=recipe.inference,
@@ -97,70 +101,87 @@ def _write(
     return manifest
 
 
-@dataclass
 class _RequestWriter:
     """Renders rows into shards and the item index, and counts what it saw."""
 
-    recipe: Recipe
-    layout: RequestSetLayout
-    surveyed: Survey
-    source_ref: str
-    shards: ShardSink
-    items: ParquetSink
-    requests: int = 0
-    duplicates: int = 0
-    oversize: int = 0
-    #: Ordinal of the first request of each shared body; None for an oversize one.
-    _first_of: dict[bytes, int | None] = field(default_factory=dict)
+    def __init__(
+        self,
+        recipe: Recipe,
+        layout: RequestSetLayout,
+        surveyed: Survey,
+        shards: ShardSink,
+        items: ParquetSink,
+    ) -> None:
+        self._requests = recipe.requests
+        self._item_ids = ItemIds(recipe.corpus.item_id)
+        self._prefix = custom_id_prefix(layout.digest)
+        self._surveyed = surveyed
+        self._shards = shards
+        self._items = items
+        #: Ordinal of the first request of each shared body; None for an oversize one.
+        self._first_of: dict[bytes, int | None] = {}
+        self.fingerprints = Fingerprints(recipe.requests.endpoint)
+        self.requests = 0
+        self.duplicates = 0
+        self.oversize = 0
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """Take in the next rows."""
+        ids = self._item_ids.of(rows)
         ordinals: list[int | None] = []
         duplicates: list[bool] = []
         fingerprints: list[bytes] = []
-        requests = self.recipe.requests
-        prefix = custom_id_prefix(self.layout.digest)
-        estimate = self.surveyed.estimate
-        for body in requests.bodies(batch, row_namer(self.source_ref, self.items.rows)):
-            fingerprint = hashlib.sha256(body).digest()[:16]
-            fingerprints.append(fingerprint)
-            if fingerprint in self._first_of:
-                ordinals.append(self._first_of[fingerprint])
-                duplicates.append(True)
-                continue
-            ordinal: int | None = self.requests
-            line = requests.line(f"{prefix}{ordinal}", body)
-            tokens = estimate.tokens(len(body))
-            if self.shards.fits(len(line), tokens):
-                self.shards.write(self.requests, line, tokens)
-                self.requests += 1
-            else:
-                ordinal = None
-                self.oversize += 1
-            if hash(body) in self.surveyed.shared:
+        bodies = self._requests.bodies(rows.batch, rows.name_of)
+        for item_id, body in zip(ids, bodies, strict=True):
+            fingerprint = self.fingerprints.of(body)
+            self.fingerprints.take(item_id, fingerprint)
+            is_duplicate = fingerprint in self._first_of
+            ordinal = self._first_of[fingerprint] if is_duplicate else self._ask(body)
+            if not is_duplicate and short_form(fingerprint) in self._surveyed.shared:
                 self._first_of[fingerprint] = ordinal
             ordinals.append(ordinal)
-            duplicates.append(False)
+            duplicates.append(is_duplicate)
+            fingerprints.append(fingerprint)
         self.duplicates += sum(duplicates)
-        self._write_items(batch, ordinals, duplicates, fingerprints)
+        self._write_items(rows, ids, ordinals, duplicates, fingerprints)
+
+    def _ask(self, body: bytes) -> int | None:
+        """The ordinal of a new request; None where no batch can hold it."""
+        line = self._requests.line(f"{self._prefix}{self.requests}", body)
+        tokens = self._surveyed.estimate.tokens(len(body))
+        if not self._shards.fits(len(line), tokens):
+            self.oversize += 1
+            return None
+        self._shards.write(self.requests, line, tokens)
+        self.requests += 1
+        return self.requests - 1
 
     def _write_items(
         self,
-        batch: pa.RecordBatch,
+        rows: Rows,
+        ids: list[str],
         ordinals: list[int | None],
         duplicates: list[bool],
         fingerprints: list[bytes],
     ) -> None:
-        first_row = self.items.rows
-        ids = item_ids(self.recipe, batch, self.source_ref, first_row)
-        self.items.write(
+        count, first = len(ids), self._items.rows
+        # Arrow shares what it is given twice: most corpora have one source and no namespace.
+        item_ids = pa.array(ids, pa.string())
+        keys = item_ids
+        if rows.namespace is not None:
+            keys = pa.array(self._item_ids.keys(rows), pa.string())
+        self._items.write(
             pa.RecordBatch.from_arrays(
                 [
-                    pa.array(ids, pa.string()),
-                    pa.array(range(first_row, first_row + batch.num_rows), pa.int64()),
+                    item_ids,
+                    pa.array(range(first, first + count), pa.int64()),
+                    pa.repeat(rows.source_ref, count),
+                    pa.array(rows.positions, pa.int64()),
+                    keys,
+                    pa.repeat(pa.scalar(rows.namespace, pa.string()), count),
                     pa.array(ordinals, pa.int64()),
                     pa.array(duplicates, pa.bool_()),
-                    pa.array(fingerprints, pa.binary(16)),
+                    pa.array(fingerprints, pa.binary(FINGERPRINT_BYTES)),
                 ],
                 schema=ITEM_SCHEMA,
             )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from batch_assets.corpus import ParquetCorpus
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
@@ -17,7 +17,7 @@ class Recipe:
 
     inference: str
     model: str
-    corpus: ParquetCorpus
+    corpus: FileCorpus
     requests: ChatRequests
     output: OutputType
     retries: RetryPolicy = field(default_factory=RetryPolicy)

@@ -40,9 +40,20 @@ _FROM_VERDICT = (
     "batch_id",
 )
 
+#: Columns of the results that come from the item index.
+_FROM_ITEM = (
+    "item_id",
+    "item_index",
+    "is_duplicate",
+    "source_ref",
+    "source_item_index",
+    "source_primary_key",
+    "source_namespace",
+)
+
 
 def results_schema(output: OutputType) -> pa.Schema:
-    """One row per item, in the corpus's order.
+    """One row per item, in the corpus's order, which `item_index` counts from 0.
 
     `output` is the answer as the output type, null unless the outcome is ok; `answer` is the text
     as the model wrote it. `attempts` is how often the item was asked; times that failed for the
@@ -71,8 +82,9 @@ def results_schema(output: OutputType) -> pa.Schema:
             pa.field("is_duplicate", pa.bool_(), nullable=False),
             pa.field("fingerprint", pa.string(), nullable=False),
             pa.field("request_set", pa.string(), nullable=False),
-            pa.field("source_ref", pa.string(), nullable=False),
             pa.field("partition_key", pa.string(), nullable=False),
+            pa.field("item_index", pa.int64(), nullable=False),
+            pa.field("source_ref", pa.string(), nullable=False),
             pa.field("source_item_index", pa.int64(), nullable=False),
             pa.field("source_primary_key", pa.string(), nullable=False),
             pa.field("source_namespace", pa.string()),
@@ -145,15 +157,10 @@ class ResultsSink:
         fingerprints = [value.hex() for value in items.column("fingerprint").to_pylist()]
         manifest = self._manifest
         columns |= {
-            "item_id": items.column("item_id"),
-            "is_duplicate": duplicate,
             "fingerprint": pa.array(fingerprints, pa.string()),
             "request_set": pa.repeat(manifest.digest, length),
-            "source_ref": pa.repeat(manifest.source_ref, length),
             "partition_key": pa.repeat(manifest.partition_key, length),
-            "source_item_index": items.column("source_item_index"),
-            "source_primary_key": items.column("item_id"),
-            "source_namespace": pa.nulls(length, pa.string()),
+            **{name: items.column(name) for name in _FROM_ITEM},
         }
         rows = pa.RecordBatch.from_arrays(
             [columns[name] for name in self._schema.names], schema=self._schema

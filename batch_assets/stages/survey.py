@@ -6,18 +6,19 @@ It keeps two 64-bit hashes per item and a sample, so a partition's size hardly s
 import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from batch_assets.corpus.content import ColumnDigest, as_text
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.prompt.tokens import Sample, TokenEstimate, estimate_from
+from batch_assets.stages.item_ids import ItemIds
 from batch_assets.stages.recipe import Recipe
+
+#: Bytes of a fingerprint. Two different requests of a corpus never have the same one.
+FINGERPRINT_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,30 +27,37 @@ class Survey:
 
     digest: RequestSetDigest
     estimate: TokenEstimate
-    #: Hashes (of this process) of the bodies that more than one item has.
+    #: Short forms of the fingerprints that more than one item has.
     shared: frozenset[int]
 
 
-class ContentDigest:
-    """Names a partition's requests: by their shape, the item ids and the field values in order."""
+class Fingerprints:
+    """Fingerprints of requests, and the digest of the request set that they and the ids make."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._ids = ColumnDigest()
-        self._fields = {name: ColumnDigest() for name in recipe.requests.fields}
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = hashlib.sha256(endpoint.encode())
+        self._content = self._endpoint.copy()
 
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Take in the next rows."""
-        self._ids.update(batch.column(self._recipe.corpus.item_id))
-        for name, digest in self._fields.items():
-            digest.update(batch.column(name))
+    def of(self, body: bytes) -> bytes:
+        """What equal requests have in common and others have not."""
+        digest = self._endpoint.copy()
+        digest.update(body)
+        return digest.digest()[:FINGERPRINT_BYTES]
 
-    def value(self) -> RequestSetDigest:
-        content = hashlib.sha256(self._recipe.requests.shape_digest.encode())
-        content.update(self._ids.hexdigest().encode())
-        for name, digest in self._fields.items():
-            content.update(f"{name}={digest.hexdigest()}".encode())
-        return RequestSetDigest(content.hexdigest())
+    def take(self, item_id: str, fingerprint: bytes) -> None:
+        """Take in the next item."""
+        # Its length first, so that moving a character to the next id is a change.
+        name = item_id.encode()
+        self._content.update(b"%d:%b%b" % (len(name), name, fingerprint))
+
+    def digest(self) -> RequestSetDigest:
+        """The name of what was taken in so far."""
+        return RequestSetDigest(self._content.hexdigest())
+
+
+def short_form(fingerprint: bytes) -> int:
+    """A fingerprint's first 64 bits."""
+    return int.from_bytes(fingerprint[:8], "little", signed=True)
 
 
 def survey(recipe: Recipe, partition_key: str) -> Survey:
@@ -57,73 +65,61 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
 
     Raises CorpusError for a null or repeated item id, and for a row that cannot be rendered.
     """
-    source_ref = recipe.corpus.source_ref(partition_key)
-    digest = ContentDigest(recipe)
-    id_hashes, body_hashes = array("q"), array("q")
+    item_ids, requests = ItemIds(recipe.corpus.item_id), recipe.requests
+    fingerprints = Fingerprints(requests.endpoint)
+    id_hashes, short_forms = array("q"), array("q")
     sample = Sample()
-    rows = 0
-    for batch in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
-        digest.update(batch)
-        id_hashes.extend(map(hash, item_ids(recipe, batch, source_ref, rows)))
+    for rows in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
+        ids = item_ids.of(rows)
+        id_hashes.extend(map(hash, ids))
         texts = []
-        sampled = sample.positions(batch.num_rows)
-        bodies = recipe.requests.bodies(batch, row_namer(source_ref, rows))
-        for position, body in enumerate(bodies):
-            body_hashes.append(hash(body))
+        sampled = sample.positions(len(ids))
+        bodies = requests.bodies(rows.batch, rows.name_of)
+        for position, (item_id, body) in enumerate(zip(ids, bodies, strict=True)):
+            fingerprint = fingerprints.of(body)
+            fingerprints.take(item_id, fingerprint)
+            short_forms.append(short_form(fingerprint))
             if position in sampled:
                 texts.append(body.decode())
         sample.add(texts)
-        rows += batch.num_rows
-    if rows == 0:
-        raise CorpusError(f"{source_ref}: the file has no rows; fill it or take it out")
+    if not id_hashes:
+        source_ref = recipe.corpus.source_ref(partition_key)
+        raise CorpusError(
+            f"{source_ref}: partition {partition_key} has no rows; fill it or take it out"
+        )
     repeated_ids = _repeated(id_hashes)
     if repeated_ids:
-        _refuse_repeated_ids(recipe, partition_key, source_ref, repeated_ids)
+        _refuse_repeated_ids(recipe, item_ids, partition_key, repeated_ids)
     return Survey(
-        digest=digest.value(),
+        digest=fingerprints.digest(),
         estimate=estimate_from(sample.texts),
-        shared=_repeated(body_hashes),
+        shared=_repeated(short_forms),
     )
 
 
 def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
-    """The columns the requests are made from: the item id and the prompt's fields.
+    """The columns the requests are made from: those of the item id and the prompt's fields.
 
-    Raises CorpusError for an id column that the file does not have, DeclarationError for a field.
+    Raises CorpusError for an id column that the partition does not have, DeclarationError for a
+    field.
     """
     corpus = recipe.corpus
+    id_columns = ItemIds(corpus.item_id).columns
     present = corpus.schema(partition_key).names
     listed = ", ".join(present)
-    if corpus.item_id not in present:
-        raise CorpusError(
-            f"{corpus.source_ref(partition_key)}: no column {corpus.item_id!r} for the item id; "
-            f"the file has {listed}: name one of them as item_id"
-        )
+    for name in id_columns:
+        if name not in present:
+            raise CorpusError(
+                f"{corpus.source_ref(partition_key)}: no column {name!r} for the item id; "
+                f"it has {listed}: name one of them as item_id"
+            )
     missing = [name for name in recipe.requests.fields if name not in present]
     if missing:
         raise DeclarationError(
             f"{corpus.source_ref(partition_key)}: the prompt of {recipe.inference} reads "
-            f"{', '.join(missing)}, which the file does not have; it has {listed}"
+            f"{', '.join(missing)}, which it does not have; it has {listed}"
         )
-    return list(dict.fromkeys([corpus.item_id, *recipe.requests.fields]))
-
-
-def item_ids(recipe: Recipe, batch: pa.RecordBatch, source_ref: str, first_row: int) -> list[str]:
-    """The batch's item ids as text. Raises CorpusError for a null."""
-    column = as_text(batch.column(recipe.corpus.item_id))
-    ids: list[str] = column.to_pylist()
-    if column.null_count:
-        first_null = int(np.flatnonzero(column.is_null())[0])
-        raise CorpusError(
-            f"{source_ref}, row {first_row + first_null}: "
-            f"{recipe.corpus.item_id!r} is null; every item needs an id: fill it in"
-        )
-    return ids
-
-
-def row_namer(source_ref: str, first_row: int) -> Callable[[int], str]:
-    """How error texts name a row of a batch that begins at `first_row`."""
-    return lambda position: f"{source_ref}, row {first_row + position}"
+    return list(dict.fromkeys([*id_columns, *recipe.requests.fields]))
 
 
 def _repeated(hashes: "array[int]") -> frozenset[int]:
@@ -132,22 +128,19 @@ def _repeated(hashes: "array[int]") -> frozenset[int]:
 
 
 def _refuse_repeated_ids(
-    recipe: Recipe, partition_key: str, source_ref: str, suspects: frozenset[int]
+    recipe: Recipe, item_ids: ItemIds, partition_key: str, suspects: frozenset[int]
 ) -> None:
-    rows_of: defaultdict[str, list[int]] = defaultdict(list)
-    first_row = 0
-    for batch in recipe.corpus.read(partition_key, [recipe.corpus.item_id]):
-        for position, item_id in enumerate(item_ids(recipe, batch, source_ref, first_row)):
+    rows_of: defaultdict[str, list[str]] = defaultdict(list)
+    for rows in recipe.corpus.read(partition_key, list(item_ids.columns)):
+        for position, item_id in enumerate(item_ids.of(rows)):
             if hash(item_id) in suspects:
-                rows_of[item_id].append(first_row + position)
-        first_row += batch.num_rows
-    refused = {item_id: rows for item_id, rows in rows_of.items() if len(rows) > 1}
+                rows_of[item_id].append(rows.name_of(position))
+    refused = {item_id: names for item_id, names in rows_of.items() if len(names) > 1}
     if not refused:
         return
-    item_id, rows = next(iter(refused.items()))
+    item_id, names = next(iter(refused.items()))
     raise CorpusError(
-        f"{source_ref}, rows {', '.join(str(row) for row in rows[:5])}: item id {item_id!r} is "
-        f"there {len(rows)} times ({len(refused)} ids are repeated in all); "
-        f"ids must be unique in a partition: choose another column than {recipe.corpus.item_id!r} "
-        "or remove the repeated rows"
+        f"{'; '.join(names[:5])}: item id {item_id!r} is there {len(names)} times "
+        f"({len(refused)} ids are repeated in all); ids must be unique in a partition: choose "
+        f"another item_id than {recipe.corpus.item_id!r} or remove the repeated rows"
     )

@@ -79,7 +79,7 @@ class World:
     #: Definitions that runs and ticks are made of.
     defs: dg.Definitions = field(default_factory=dg.Definitions)
 
-    def corpus(self, name: str = "words", **partitions: int | Sequence[str]) -> ba.ParquetCorpus:
+    def corpus(self, name: str = "words", **partitions: int | Sequence[str]) -> ba.FileCorpus:
         """A Parquet file per partition: so many words, or these."""
         for key, words in partitions.items():
             if isinstance(words, int):
@@ -89,7 +89,7 @@ class World:
             corpus = a_corpus(self.folder / "corpus" / name, table, key=key)
         return corpus
 
-    def inference(self, corpus: ba.ParquetCorpus, **over: Any) -> ba.Inference:
+    def inference(self, corpus: ba.FileCorpus, **over: Any) -> ba.Inference:
         """A valid declaration over the corpus."""
         declared = {
             "name": "words",

@@ -79,16 +79,16 @@ def test_a_wrong_declaration_is_refused_before_anything_is_loaded(world, over, s
 
 
 def test_a_corpus_that_is_not_there_is_refused_with_its_path(world):
-    corpus = ba.ParquetCorpus(path=str(world.folder / "nowhere"), item_id="id")
+    corpus = ba.FileCorpus(path=str(world.folder / "nowhere"), item_id="id")
 
     with pytest.raises(CorpusError, match=r"/nowhere: no such Parquet file .* check the corpus's"):
         world.inference(corpus)
 
 
 def test_an_id_column_that_is_not_there_is_refused_with_those_that_are(world):
-    corpus = ba.ParquetCorpus(path=world.corpus(a=2).path, item_id="key")
+    corpus = ba.FileCorpus(path=world.corpus(a=2).path, item_id="key")
 
-    with pytest.raises(CorpusError, match=r"a\.parquet: no column 'key' .* the file has id, word"):
+    with pytest.raises(CorpusError, match=r"a\.parquet: no column 'key' .* it has id, word"):
         world.inference(corpus)
 
 
@@ -119,11 +119,11 @@ def rewrite(world, partition: str, table: Any) -> None:
     [
         (
             a_table(3, id=["x", "y", "x"]),
-            r"c\.parquet, rows 0, 2: item id 'x' is there 2 times .*remove the repeated rows",
+            r"c\.parquet, row 0; .*row 2: item id 'x' is there 2 times .*remove the repeated rows",
         ),
         (a_table(3, id=["x", None, "z"]), r"c\.parquet, row 1: 'id' is null.*fill it in"),
         (a_table(2, word=["oak", None]), r"c\.parquet, row 1: word is null.*fill it in"),
-        (a_table(0), r"c\.parquet: the file has no rows; fill it or take it out"),
+        (a_table(0), r"c\.parquet: partition c has no rows; fill it or take it out"),
         (a_table(2).drop_columns(["word"]), r"c\.parquet: the prompt of words reads word"),
         (a_table(2).drop_columns(["id"]), r"c\.parquet: no column 'id' for the item id"),
     ],

@@ -239,7 +239,7 @@ WARNINGS_OF_DAGSTERS_YAML = (
 )
 
 
-def component_yaml(corpus: ba.ParquetCorpus, **over: object) -> dict:
+def component_yaml(corpus: ba.FileCorpus, **over: object) -> dict:
     return {
         "type": "batch_assets.BatchInferenceComponent",
         "attributes": {
@@ -310,7 +310,7 @@ def test_yaml_sets_every_field_of_the_declaration(world):
 
     assert component.inference(world.folder) == ba.Inference(
         name="words",
-        corpus=ba.ParquetCorpus(path=str(world.folder / "corpus/words"), item_id="id"),
+        corpus=ba.FileCorpus(path=str(world.folder / "corpus/words"), item_id="id"),
         prompt=ba.Prompt(user="Word: {{ word }}", system="Be short."),
         model="gpt-5-nano",
         output="factories:Kind",

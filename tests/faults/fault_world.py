@@ -106,5 +106,5 @@ class FaultWorld(World):
 
     def _items(self) -> list[Any]:
         """The corpus's items, as its file has them."""
-        batches = self.recipe.corpus.read(self.partition_key, ["id"])
-        return [item for batch in batches for item in batch.column("id").to_pylist()]
+        parts = self.recipe.corpus.read(self.partition_key, ["id"])
+        return [item for part in parts for item in part.batch.column("id").to_pylist()]

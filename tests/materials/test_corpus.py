@@ -14,7 +14,7 @@ import pytest
 from factories import a_corpus, a_table
 from fsspec.implementations.memory import MemoryFileSystem
 
-from batch_assets.corpus import ParquetCorpus
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.errors import CorpusError
 
 
@@ -59,12 +59,12 @@ def put(url: str, key: str) -> None:
         pq.write_table(a_table(3), sink)
 
 
-def corpus(path: object) -> ParquetCorpus:
-    return ParquetCorpus(path=str(path), item_id="id")
+def corpus(path: object) -> FileCorpus:
+    return FileCorpus(path=str(path), item_id="id")
 
 
-def rows(corpus: ParquetCorpus, key: str, *columns: str) -> pa.Table:
-    return pa.Table.from_batches(corpus.read(key, columns or ["id"]))
+def rows(corpus: FileCorpus, key: str, *columns: str) -> pa.Table:
+    return pa.Table.from_batches(part.batch for part in corpus.read(key, columns or ["id"]))
 
 
 def test_each_file_of_a_folder_is_a_partition_named_like_it(folder):
@@ -299,7 +299,7 @@ def test_rows_come_in_the_files_order_in_small_batches(tmp_path, group):
     table = a_table(3_000)
     pq.write_table(table, tmp_path / "p.parquet", row_group_size=group)
 
-    batches = list(corpus(tmp_path).read("p", ["id"]))
+    batches = [part.batch for part in corpus(tmp_path).read("p", ["id"])]
 
     assert pa.Table.from_batches(batches)["id"].to_pylist() == table["id"].to_pylist()
     assert max(batch.num_rows for batch in batches) <= 1_024

@@ -104,11 +104,12 @@ def test_rows_that_render_alike_share_one_request(prepared, files):
     assert len({line["custom_id"] for line in lines(files, manifest)}) == 2
 
 
-def test_a_fingerprint_is_of_the_body_and_of_nothing_else(prepared, files):
+def test_a_fingerprint_is_of_url_and_body_and_of_nothing_else(prepared, files):
     manifest = prepared(a_table(3, word=["a", "b", "a"]))
     bodies = [json_body(line) for line in files.read(manifest.shards[0].path).splitlines()]
 
-    expected = [hashlib.sha256(bodies[ordinal]).digest()[:16] for ordinal in (0, 1, 0)]
+    asked = [b"/v1/chat/completions" + bodies[ordinal] for ordinal in (0, 1, 0)]
+    expected = [hashlib.sha256(each).digest()[:16] for each in asked]
     assert column(files, manifest, "fingerprint") == expected
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 
+from batch_assets.corpus.corpus import Corpus, Rows
 from batch_assets.domain.errors import CorpusError
 from batch_assets.files.parquet import BATCH_ROWS, DAMAGED, complaint_of, open_parquet
 
@@ -18,7 +19,7 @@ _MAGIC = frozenset("*?[")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParquetCorpus:
+class FileCorpus(Corpus):
     """Parquet files in a folder; each file is a partition, named as the file without its ending.
 
     `path` is a folder, a glob or one file: a local path or any URL that fsspec opens. Files whose
@@ -43,7 +44,7 @@ class ParquetCorpus:
         with _opened(self._file(partition_key)) as parquet:
             return parquet.schema_arrow
 
-    def read(self, partition_key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(self, partition_key: str, columns: Sequence[str]) -> Iterator[Rows]:
         """The partition's rows in the file's order, these columns only, in small batches."""
         file = self._file(partition_key)
         with _opened(file) as parquet:
@@ -58,7 +59,11 @@ class ParquetCorpus:
                     # Parquet lets bytes pass as text that are none.
                     batch.validate(full=True)
                 # The file decides the order of columns; the caller named its own.
-                yield batch.select(list(columns))
+                yield Rows(
+                    batch=batch.select(list(columns)),
+                    source_ref=file.ref,
+                    positions=range(rows, rows + batch.num_rows),
+                )
                 rows += batch.num_rows
 
     def _file(self, partition_key: str) -> "_File":
