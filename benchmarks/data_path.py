@@ -181,7 +181,7 @@ def run(rows: int) -> dict[str, Any]:
             provider = deployment.provider
             manifest = prepare(recipe, "all", files=deployment.files, limits=provider.limits)
         with timed(cpu, "provider"):
-            submission = submit(deployment, manifest)
+            submission = submit(deployment, recipe, manifest)
             poll(deployment)
         with timed(cpu, "collect+resolve"):
             state = advance(deployment, recipe, submission.request_set)

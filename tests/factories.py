@@ -54,6 +54,7 @@ def a_recipe(
     output: type[BaseModel] = Kind,
     settings: dict[str, Any] | None = None,
     max_waves: int = 3,
+    reuse: bool = True,
 ) -> Recipe:
     """An inference over the corpus, compiled."""
     answer = OutputType(output)
@@ -69,6 +70,7 @@ def a_recipe(
         ),
         output=answer,
         retries=RetryPolicy(max_waves=max_waves),
+        reuse=reuse,
     )
 
 

@@ -33,11 +33,11 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.stages.advance import Pending, advance, wave_progress
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import held
+from batch_assets.stages.plan import layout_of, live_batches
 from batch_assets.stages.poll import poll_if_overdue
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import results_schema
-from batch_assets.stages.submit import layout_of, live_batches
 
 #: Partitions per run of a backfill; other than submit's on purpose, see there.
 COLLECT_PARTITIONS_PER_RUN = 250

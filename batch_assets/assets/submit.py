@@ -101,7 +101,7 @@ def _submit_partition(
             metadata=requests_metadata(manifest, files),
         ).event(context)
     if keys.batches in context.selected_asset_keys:
-        submission = submit(deployment, manifest)
+        submission = submit(deployment, recipe, manifest)
         context.log.info(f"{partition_key}: {_in_words(submission)}")
         waiting = queue.newest() if submission.waiting_for is not None else []
         yield Materialized(

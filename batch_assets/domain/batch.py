@@ -93,6 +93,11 @@ class RequestSet:
     cancelled_at: datetime | None = None
     #: Whether its batches are cancelled at the provider too, or left to finish.
     cancels_batches: bool = False
+    #: Requests that earlier request sets answered, which it does not send; None until its first
+    #: wave is planned.
+    carried: int | None = None
+    #: The request set at the provider whose answers it waits for before it sends what they leave.
+    awaits: RequestSetId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

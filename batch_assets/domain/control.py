@@ -67,6 +67,8 @@ class WaitKind(StrEnum):
     TURN = "turn"
     #: The provider refused more a moment ago.
     CAPACITY = "capacity"
+    #: Some of its requests are at the provider already, in another request set.
+    ANSWERS = "answers"
     #: A person paused it.
     PAUSED = "paused"
     #: The provider refuses the account.

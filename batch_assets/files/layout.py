@@ -71,6 +71,15 @@ class RequestSetLayout:
         """The folder of everything the provider returned for the request set."""
         return f"{self._folder}/raw_outputs"
 
+    @property
+    def carried_folder(self) -> str:
+        """The folder of the answers that earlier request sets have to its requests."""
+        return f"{self._folder}/carried"
+
+    def carried(self, shard: int) -> str:
+        """Answers to requests that a shard of wave 0 would have asked."""
+        return f"{self.carried_folder}/shard-{shard:05}.jsonl"
+
     def _raw(self, batch: Batch) -> str:
         name = f"wave-{batch.wave}-shard-{batch.shard:05}-attempt-{batch.attempt}"
         return f"{self.raw_outputs}/{name}"

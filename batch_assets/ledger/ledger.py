@@ -22,6 +22,7 @@ from batch_assets.ledger.pauses import Pauses
 from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
+from batch_assets.ledger.sketches import Sketches
 from batch_assets.ledger.statements import insert_planned, lock_account, move
 from batch_assets.ledger.turns import wait_of, write_down
 
@@ -53,6 +54,7 @@ class Ledger(BatchQueries):
         self.accounts = Accounts(engine, clock)
         self.pauses = Pauses(engine, clock)
         self.increments = Increments(engine, clock)
+        self.sketches = Sketches(engine)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":
@@ -73,11 +75,12 @@ class Ledger(BatchQueries):
         endpoint: str,
         owner: str,
         not_before: datetime | None = None,
+        carried: int | None = None,
     ) -> None:
         """A planned batch for each shard that has no live one, and the wave is on its way.
 
         Nothing is planned where the request set was cancelled meanwhile. Before `not_before` the
-        batches are not sent.
+        batches are not sent. `carried` requests of the request set are answered without a wave.
         """
         sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
@@ -87,6 +90,12 @@ class Ledger(BatchQueries):
             ).one()
             if stands.cancelled_at is not None:
                 return
+            if carried is not None:
+                connection.execute(
+                    sets.update()
+                    .where(sets.c.id == request_set.id)
+                    .values(carried=carried, awaits=None)
+                )
             connection.execute(
                 sets.update()
                 .where(sets.c.id == request_set.id, sets.c.wave < wave)

@@ -201,6 +201,29 @@ MIGRATIONS = (
             "CREATE INDEX increment_by_request_set ON increment (request_set_id)",
         ),
     ),
+    Migration(
+        number=3,
+        name="answers of earlier request sets are carried over",
+        statements=(
+            "ALTER TABLE request_set ADD COLUMN carried BIGINT",
+            "ALTER TABLE request_set ADD COLUMN awaits INTEGER REFERENCES request_set (id)",
+            # what was planned before was planned whole
+            """
+            UPDATE request_set SET carried = 0
+                WHERE id IN (SELECT request_set_id FROM batch)
+            """,
+            # a few of the fingerprints of a request set: those it has in common with another tell
+            # that the two have requests in common
+            """
+            CREATE TABLE sketch (
+                request_set_id INTEGER NOT NULL REFERENCES request_set (id),
+                fingerprint BIGINT NOT NULL,
+                PRIMARY KEY (request_set_id, fingerprint)
+            )
+            """,
+            "CREATE INDEX sketch_by_fingerprint ON sketch (fingerprint)",
+        ),
+    ),
 )
 
 

@@ -140,17 +140,23 @@ class RequestSets:
             return [request_set_of(row) for row in rows]
 
     def without_batches(self) -> Sequence[RequestSet]:
-        """Current request sets that wait for results and have no batch at all.
+        """Current request sets that wait for results, have no batch at all, and could go on.
 
-        Every request of theirs is too large to send, or whoever opened them died before planning.
+        Every request of theirs is too large to send or was answered before, or whoever opened them
+        died before planning. Those that wait for another's answers are left out.
         """
         table, batches = schema.request_set, schema.batch
+        awaited = sa.exists().where(
+            batches.c.request_set_id == table.c.awaits,
+            batches.c.state.not_in([BatchState.COLLECTED, BatchState.ABANDONED]),
+        )
         with self._engine.connect() as connection:
             rows = connection.execute(
                 sa.select(table).where(
                     table.c.is_current,
                     table.c.resolved_at.is_(None),
                     ~sa.exists().where(batches.c.request_set_id == table.c.id),
+                    ~awaited,
                 )
             ).mappings()
             return [request_set_of(row) for row in rows]

@@ -63,6 +63,8 @@ def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
         origin=row[f"{prefix}origin"],
         cancelled_at=row[f"{prefix}cancelled_at"],
         cancels_batches=row[f"{prefix}cancels_batches"],
+        carried=row[f"{prefix}carried"],
+        awaits=row[f"{prefix}awaits"],
     )
 
 

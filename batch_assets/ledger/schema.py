@@ -65,6 +65,15 @@ request_set = sa.Table(
     sa.Column("cancelled_at", UtcTimestamp),
     sa.Column("cancels_batches", sa.Boolean, nullable=False),
     sa.Column("increment_mark", sa.Text),
+    sa.Column("carried", sa.BigInteger),
+    sa.Column("awaits", sa.ForeignKey("request_set.id")),
+)
+
+sketch = sa.Table(
+    "sketch",
+    metadata,
+    sa.Column("request_set_id", sa.ForeignKey("request_set.id"), primary_key=True),
+    sa.Column("fingerprint", sa.BigInteger, primary_key=True, autoincrement=False),
 )
 
 batch = sa.Table(

@@ -6,11 +6,13 @@ from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.control import Waiting
 from batch_assets.domain.progress import Progress, progress_of
 from batch_assets.files.manifest import read_manifest
+from batch_assets.stages.begin import begin
 from batch_assets.stages.collect import collect
+from batch_assets.stages.dispatch import Dispatch, dispatch
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import recover
 from batch_assets.stages.resolve import Resolution, resolve
-from batch_assets.stages.submit import Dispatch, dispatch, layout_of, plan_wave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,36 +30,47 @@ def advance(
 ) -> Resolution | Pending:
     """Collect what ended, resolve what is complete, send what may be sent."""
     try:
-        dispatched = _send(deployment, request_set)
+        dispatched = _send(deployment, recipe, request_set)
     finally:
         # What was paid for is brought in, whatever keeps the rest from being sent.
         collect(deployment, request_set.inference, request_set.partition_key)
+    request_set = _as_it_stands(deployment, request_set)
     while _is_complete(request_set, progress := wave_progress(deployment, request_set)):
         resolution = resolve(deployment, recipe, request_set)
         if resolution is not None:
             return resolution
-        current = deployment.ledger.request_sets.current(
-            request_set.inference, request_set.partition_key
-        )
-        if current is None or current.id != request_set.id:
+        current = _as_it_stands(deployment, request_set)
+        if current == request_set:
             break
         request_set = current
         dispatched = dispatch(deployment, request_set)
     return Pending(request_set=request_set, progress=progress, waiting_for=dispatched.waiting_for)
 
 
+def _as_it_stands(deployment: Deployment, request_set: RequestSet) -> RequestSet:
+    """The request set as the ledger has it now; as it was read, where it was replaced."""
+    current = deployment.ledger.request_sets.current(
+        request_set.inference, request_set.partition_key
+    )
+    return request_set if current is None or current.id != request_set.id else current
+
+
 def _is_complete(request_set: RequestSet, progress: Progress) -> bool:
     """Whether the wave returns nothing more: a cancelled one has shards that were never sent."""
-    return progress.is_settled if request_set.cancelled_at is not None else progress.is_collected
+    if request_set.cancelled_at is not None:
+        return progress.is_settled
+    return request_set.carried is not None and progress.is_collected
 
 
-def _send(deployment: Deployment, request_set: RequestSet) -> Dispatch:
-    if not deployment.ledger.batches(request_set=request_set.id):
-        # Whoever submitted the request set was stopped before its batches were planned.
+def _send(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> Dispatch:
+    waiting_for = None
+    if request_set.carried is None:
+        # Whoever submitted it was stopped before, or it waits for another's answers.
         manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
-        plan_wave(deployment, request_set, manifest)
+        waiting_for = begin(deployment, recipe, request_set, manifest)
     recover(deployment)
-    return dispatch(deployment, request_set)
+    dispatched = dispatch(deployment, request_set)
+    return dispatched if waiting_for is None else Dispatch(sent=0, waiting_for=waiting_for)
 
 
 def wave_progress(deployment: Deployment, request_set: RequestSet) -> Progress:

@@ -8,8 +8,8 @@ from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.progress import progress_of
 from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.folding import Folding
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.submit import layout_of
 from batch_assets.stages.waves import collected_waves, plan_next_wave
 
 #: What may be asked again by hand: everything that was sent and not answered as asked.
@@ -34,7 +34,7 @@ def ask_again(
     layout = layout_of(request_set)
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set, is_settled=True)
-    folding = Folding(recipe, deployment.files, layout, manifest, waves)
+    folding = Folding(recipe, deployment.files, request_set, manifest, waves)
     ordinals = folding.ended_as(outcomes)
     if len(ordinals):
         plan_next_wave(deployment, request_set, manifest, ordinals)

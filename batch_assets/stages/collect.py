@@ -6,8 +6,8 @@ from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused, StaleMove
 from batch_assets.domain.outcome import ACCOUNT_CODES
 from batch_assets.stages.control import stop_account
+from batch_assets.stages.plan import is_current, layout_of
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.submit import is_current, layout_of
 
 #: Codes of a batch that failed as a whole for want of room (OpenAI: "Enqueued token limit
 #: reached"). As with no credit, nothing of it ran, and its shard is as good as before.

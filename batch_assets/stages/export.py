@@ -13,9 +13,9 @@ from batch_assets.domain.errors import ArtifactError
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.store import NewFile, Written
-from batch_assets.stages.fold import raw_files
+from batch_assets.stages.plan import layout_of, shards_of_wave
+from batch_assets.stages.raw import raw_files
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.submit import layout_of, shards_of_wave
 
 FORMAT = 1
 _COPY_BLOCK = 1 << 20

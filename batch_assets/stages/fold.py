@@ -18,15 +18,13 @@ from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.domain.shard import Shard
 from batch_assets.domain.wave import UNCOUNTED
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.prompt.chat_answers import AnswerLine, Verdict, judge, read_lines
+from batch_assets.prompt.chat_answers import AnswerLine, Verdict
 from batch_assets.prompt.output import OutputType
 from batch_assets.stages.asked import Ordinals, asked_ordinals
 from batch_assets.stages.counts import TOKENS, LineCounts, ProviderCounts, WaveCounts
+from batch_assets.stages.raw import CarriedLine, blocks, decode_carried, raw_files
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.unanswered import verdict_on_the_rest, verdicts_on_lines
-
-#: Bytes of provider output decoded at a time.
-_BLOCK = 256 * 1024
 
 Flags = npt.NDArray[np.bool_]
 
@@ -56,6 +54,8 @@ def verdict_schema(output: OutputType) -> pa.Schema:
             ("uncounted", pa.int16()),
             ("wave", pa.int16()),
             ("batch_id", pa.string()),
+            # Digest of the request set that the answer was carried over from.
+            ("reused_from", pa.string()),
         ]
     )
 
@@ -111,8 +111,11 @@ class _Window:
 class Folder:
     """Folds the shards of one request set."""
 
-    def __init__(self, recipe: Recipe, files: Files, layout: RequestSetLayout) -> None:
-        self._output = recipe.output
+    def __init__(
+        self, recipe: Recipe, files: Files, layout: RequestSetLayout, *, carried: bool
+    ) -> None:
+        self._endpoint = recipe.endpoint
+        self._carried = carried
         self._files = files
         self._layout = layout
         self._prefix = custom_id_prefix(layout.digest)
@@ -132,7 +135,10 @@ class Folder:
         low, high = first.shard.first_ordinal, first.shard.last_ordinal
         self._forget_all_but(later)
         asked: Flags = np.ones(high - low + 1, dtype=np.bool_)
-        verdicts = self._fold_wave(0, [first], _Window(low, asked))
+        if self._carried:
+            verdicts = self._carried_over(first.shard)
+        else:
+            verdicts = self._fold_wave(0, [first], _Window(low, asked))
         for number, wave in enumerate(later, start=1):
             if wave:
                 asked = self._asked(wave, low, len(asked))
@@ -169,22 +175,44 @@ class Folder:
         window.row_of[window.row_of < 0] = 0
         rows = pa.array(window.row_of)
         verdicts = pa.Table.from_batches(batches, self._schema).take(rows)
+        self._count(number, verdicts.filter(pa.array(window.asked)))
+        return verdicts
+
+    def _count(self, number: int, verdicts: pa.Table) -> None:
         while len(self.waves) <= number:
             self.waves.append(WaveCounts())
-        self.waves[number].add(verdicts.filter(pa.array(window.asked)))
-        return verdicts
+        self.waves[number].add(verdicts)
+
+    def _carried_over(self, shard: Shard) -> pa.Table:
+        """A row for each request of the shard: what was carried over; the rest is asked later."""
+        row_of = np.zeros(shard.last_ordinal - shard.first_ordinal + 1, dtype=np.int64)
+        unasked = self._rows([Verdict(Outcome.MISSING, None)], attempts=0, wave=None)
+        rows, batches = 1, [unasked]
+        path = self._layout.carried(shard.number)
+        for block in blocks(self._files, path) if self._files.exists(path) else ():
+            lines = [decode_carried(line) for line in block.rstrip(b"\n").split(b"\n")]
+            answers = self._endpoint.read_lines(b"\n".join(bytes(each.line) for each in lines))
+            verdicts = [_unpaid(self._endpoint.judge(answer)) for answer in answers]
+            places = np.array([line.ordinal - shard.first_ordinal for line in lines])
+            row_of[places] = np.arange(rows, rows + len(lines))
+            rows += len(lines)
+            made = self._rows(verdicts, attempts=0, wave=None)
+            batches.append(_from_sources(made, lines))
+        found = pa.Table.from_batches(batches, self._schema).take(pa.array(row_of))
+        self._count(0, found.filter(pa.array(row_of > 0)))
+        return found
 
     def _judged(self, shard: Shard, batch: Batch, window: _Window) -> Iterator[pa.RecordBatch]:
         for path in raw_files(self._layout, batch):
-            for block in _blocks(self._files, path):
+            for block in blocks(self._files, path):
                 kept: list[Verdict] = []
-                for line in read_lines(block):
+                for line in self._endpoint.read_lines(block):
                     place = self._place(line, shard, window)
                     if place is None:
                         continue
                     if window.row_of[place] < 0:
                         self.provider_counts.take(batch, is_completed=line.is_completed)
-                    verdict = _as_ordered(judge(line, self._output), batch)
+                    verdict = _as_ordered(self._endpoint.judge(line), batch)
                     if window.take(place, verdict, window.rows + len(kept), self.counts):
                         kept.append(verdict)
                 if kept:
@@ -227,12 +255,24 @@ class Folder:
     def _as_batch(
         self, verdicts: Sequence[Verdict], shard: Shard, batch: Batch | None
     ) -> pa.RecordBatch:
+        provider_id = None if batch is None else batch.provider_id
+        return self._rows(verdicts, attempts=1, wave=shard.wave, batch_id=provider_id)
+
+    def _rows(
+        self,
+        verdicts: Sequence[Verdict],
+        *,
+        attempts: int,
+        wave: int | None,
+        batch_id: str | None = None,
+    ) -> pa.RecordBatch:
+        """The verdicts as rows; those whose failure is nobody's fault used up no attempt."""
+        size = len(verdicts)
         columns = [list(column) for column in zip(*verdicts, strict=True)]
         uncounted = [int(verdict.failure in UNCOUNTED) for verdict in verdicts]
-        columns.append([1 - times for times in uncounted])
+        columns.append([attempts * (1 - times) for times in uncounted])
         columns.append(uncounted)
-        columns.append([shard.wave] * len(verdicts))
-        columns.append([None if batch is None else batch.provider_id] * len(verdicts))
+        columns += [[wave] * size, [batch_id] * size, [None] * size]
         arrays = [
             pa.array(column, field.type)
             for column, field in zip(columns, self._schema, strict=True)
@@ -240,13 +280,23 @@ class Folder:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def raw_files(layout: RequestSetLayout, batch: Batch) -> list[str]:
-    """What is stored of a collected batch's answers. One that is missing is no missing answer."""
-    stored = (
-        (batch.output_file_id, layout.raw_output(batch)),
-        (batch.error_file_id, layout.raw_errors(batch)),
+def _from_sources(rows: pa.RecordBatch, lines: Sequence[CarriedLine]) -> pa.RecordBatch:
+    """The rows with the batches and request sets that their lines are from."""
+    columns = dict(zip(rows.schema.names, rows.columns, strict=True))
+    columns["batch_id"] = pa.array([line.batch_id for line in lines], pa.string())
+    columns["reused_from"] = pa.array([line.request_set for line in lines], pa.string())
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)
+
+
+def _unpaid(verdict: Verdict) -> Verdict:
+    """The verdict on an answer that was paid for in another request set."""
+    return verdict._replace(
+        input_tokens=None,
+        cached_tokens=None,
+        output_tokens=None,
+        reasoning_tokens=None,
+        executions=0,
     )
-    return [path for file_id, path in stored if file_id is not None]
 
 
 def _as_ordered(verdict: Verdict, batch: Batch) -> Verdict:
@@ -268,18 +318,3 @@ def _merged(earlier: pa.Table, later: pa.Table, asked: Flags) -> pa.Table:
         used = pc.if_else(pa.array(asked), used, before)
         merged = merged.set_column(place, merged.schema.field(place), used)
     return merged
-
-
-def _blocks(files: Files, path: str) -> Iterator[bytes]:
-    """The file in blocks that end at a line's end: bytes are split at newlines and nowhere else."""
-    rest = b""
-    with files.open(path) as source:
-        while block := source.read(_BLOCK):
-            whole, newline, tail = block.rpartition(b"\n")
-            if newline:
-                yield rest + whole + newline
-                rest = tail
-            else:
-                rest += block
-    if rest:
-        yield rest

@@ -12,13 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.domain.shard import Shard
-from batch_assets.files import Files, RequestSetLayout
+from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.stages.counts import LineCounts
 from batch_assets.stages.fold import Collected, Folder, verdict_schema
 from batch_assets.stages.items import ItemIndex, verdict_rows
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.results import ResultsSink
 from batch_assets.stages.waves import asked_again
@@ -40,10 +42,11 @@ class Folding:
         self,
         recipe: Recipe,
         files: Files,
-        layout: RequestSetLayout,
+        request_set: RequestSet,
         manifest: Manifest,
         waves: Sequence[Sequence[Collected]],
     ) -> None:
+        layout = layout_of(request_set)
         self._manifest = manifest
         self._waves = waves
         self._retries = recipe.retries
@@ -51,7 +54,7 @@ class Folding:
         self._schema = verdict_schema(recipe.output)
         self._shared = self._index.shared_ordinals()
         self._held: pa.Table = self._schema.empty_table()
-        self.folder = Folder(recipe, files, layout)
+        self.folder = Folder(recipe, files, layout, carried=bool(request_set.carried))
         #: Ordinals of the requests that the policy asks again.
         self.again = array("q")
         #: Of these, the ones that failed for the account's sake.

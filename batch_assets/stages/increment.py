@@ -17,9 +17,9 @@ from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import ParquetSink, create_parquet, stream_parquet
 from batch_assets.stages.folding import Folding
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import ResultsSink, results_schema
-from batch_assets.stages.submit import layout_of
 from batch_assets.stages.waves import asked_again, collected_waves
 
 #: Wave of an item that no increment has yet.
@@ -89,7 +89,7 @@ def _write_final(
     layout = layout_of(request_set)
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set, is_settled=True)
-    folding = Folding(recipe, deployment.files, layout, manifest, waves)
+    folding = Folding(recipe, deployment.files, request_set, manifest, waves)
     folding.write(_FinalRows(manifest, recipe, parquet, read_in_wave))
 
 

@@ -8,6 +8,7 @@ from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
 from batch_assets.prompt.chat import ChatRequests
+from batch_assets.prompt.chat_answers import AnswerLine, Verdict, judge, read_lines
 from batch_assets.prompt.output import OutputType
 
 
@@ -21,6 +22,12 @@ class Recipe:
     requests: ChatRequests
     output: OutputType
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    #: Whether answers of earlier request sets are carried over.
+    reuse: bool = True
+
+    @property
+    def endpoint(self) -> "_Chat":
+        return _Chat(self.output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +42,14 @@ class Deployment:
     #: Who asks for the partitions that are submitted, a backfill's id: fair shares are counted by
     #: it. Empty means the owner.
     origin: str = ""
+
+
+@dataclass(frozen=True)
+class _Chat:
+    output: OutputType
+
+    def read_lines(self, block: bytes) -> list[AnswerLine]:
+        return read_lines(block)
+
+    def judge(self, line: AnswerLine) -> Verdict:
+        return judge(line, self.output)

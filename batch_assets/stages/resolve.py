@@ -4,6 +4,7 @@ A pure fold: delete the results and they are made again without a call. Where an
 and the policy allows it, the next wave's shards are written instead, and no results.
 """
 
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,15 +13,17 @@ import numpy as np
 from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.control import Scope
 from batch_assets.domain.outcome import remedy_of
+from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import create_parquet
 from batch_assets.files.store import Written
 from batch_assets.stages.control import stop_account
 from batch_assets.stages.counts import LineCounts
+from batch_assets.stages.earlier import EarlierResults, request_set_of_results
 from batch_assets.stages.folding import Folding
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import ResultsSink, Summary, results_schema
-from batch_assets.stages.submit import layout_of
 from batch_assets.stages.waves import collected_waves, plan_next_wave
 
 
@@ -33,6 +36,8 @@ class Resolution:
     summary: Summary
     results: Written
     lines: LineCounts
+    #: Rows that are not as they were in earlier results of the request set; None where it has none.
+    changed: int | None = None
 
 
 class _NoResults(Exception):
@@ -50,13 +55,17 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
     layout = layout_of(request_set)
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set)
-    folding = Folding(recipe, deployment.files, layout, manifest, waves)
+    folding = Folding(recipe, deployment.files, request_set, manifest, waves)
     schema = results_schema(recipe.output)
+    earlier = _earlier(deployment.files, layout)
     try:
-        with create_parquet(deployment.files, layout.results, schema) as parquet:
-            sink = ResultsSink(manifest, recipe.output, parquet)
+        with (
+            create_parquet(deployment.files, layout.results, schema) as parquet,
+            closing(earlier) if earlier else nullcontext(),
+        ):
+            sink = ResultsSink(manifest, recipe.output, parquet, earlier)
             folding.write(sink)
-            asks_again = folding.again and request_set.cancelled_at is None
+            asks_again = folding.again and _may_ask(request_set)
             in_charge = _stands(deployment, request_set)
             if asks_again or not in_charge:
                 raise _NoResults
@@ -74,7 +83,20 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         summary=sink.summary,
         results=parquet.written,
         lines=folding.lines(),
+        changed=None if earlier is None else earlier.changed,
     )
+
+
+def _earlier(files: Files, layout: RequestSetLayout) -> EarlierResults | None:
+    """The results that stand there, where they came from the same request set."""
+    if request_set_of_results(files, layout.results) != layout.digest:
+        return None
+    return EarlierResults(files, layout.results)
+
+
+def _may_ask(request_set: RequestSet) -> bool:
+    """Whether another wave may follow: results that were there before are only made anew."""
+    return request_set.cancelled_at is None and request_set.resolved_at is None
 
 
 def _stands(deployment: Deployment, request_set: RequestSet) -> bool:

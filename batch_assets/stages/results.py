@@ -13,6 +13,7 @@ from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import ParquetSink
 from batch_assets.prompt.output import OutputType
 from batch_assets.stages.counts import TOKENS, WaveCounts, outcomes_in, usage_in
+from batch_assets.stages.earlier import EarlierResults
 
 #: Rows that metadata shows as a sample.
 _SAMPLE_ROWS = 5
@@ -38,6 +39,7 @@ _FROM_VERDICT = (
     "executions",
     "wave",
     "batch_id",
+    "reused_from",
 )
 
 #: Columns of the results that come from the item index.
@@ -79,6 +81,7 @@ def results_schema(output: OutputType) -> pa.Schema:
             pa.field("executions", pa.int16(), nullable=False),
             pa.field("wave", pa.int16()),
             pa.field("batch_id", pa.string()),
+            pa.field("reused_from", pa.string()),
             pa.field("is_duplicate", pa.bool_(), nullable=False),
             pa.field("fingerprint", pa.string(), nullable=False),
             pa.field("request_set", pa.string(), nullable=False),
@@ -136,10 +139,17 @@ class Summary:
 class ResultsSink:
     """Joins items with their verdicts and writes them as results."""
 
-    def __init__(self, manifest: Manifest, output: OutputType, parquet: ParquetSink) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        output: OutputType,
+        parquet: ParquetSink,
+        earlier: EarlierResults | None = None,
+    ) -> None:
         self._manifest = manifest
         self._schema = results_schema(output)
         self._parquet = parquet
+        self._earlier = earlier
         self.summary = Summary()
 
     def write(self, items: pa.RecordBatch, verdicts: pa.RecordBatch) -> None:
@@ -166,4 +176,6 @@ class ResultsSink:
             [columns[name] for name in self._schema.names], schema=self._schema
         )
         self._parquet.write(rows)
+        if self._earlier is not None:
+            self._earlier.compare(rows)
         self.summary.count(rows)

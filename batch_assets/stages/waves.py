@@ -13,9 +13,9 @@ from batch_assets.domain.outcome import Failure
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files.manifest import Manifest, write_shards
 from batch_assets.stages.fold import Collected, Flags
+from batch_assets.stages.plan import layout_of, plan, shards_of_wave
 from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.shards import create_shards
-from batch_assets.stages.submit import layout_of, plan, shards_of_wave
 
 
 def collected_waves(
@@ -73,10 +73,11 @@ def plan_next_wave(
     ordinals: npt.NDArray[np.int64],
     *,
     not_before: datetime | None = None,
+    carried: int | None = None,
 ) -> None:
     """Write the next wave's shards from the lines of wave 0, and plan their batches.
 
-    `ordinals` are the requests to ask, sorted.
+    `ordinals` are the requests to ask, sorted; `carried` is given with the first that is planned.
     """
     wave = request_set.wave + 1
     files, layout = deployment.files, layout_of(request_set)
@@ -100,4 +101,5 @@ def plan_next_wave(
         wave=wave,
         endpoint=manifest.endpoint,
         not_before=not_before,
+        carried=carried,
     )

@@ -95,6 +95,7 @@ def test_the_constraints_are_these(database):
         "sequence_counts_from_one",
         "sequence_is_given_once",
         "shard_has_one_live_batch",
+        "sketch_by_fingerprint",
         "state_is_known",
         "submitted_batch_has_provider_id",
         "wave_counts_from_zero",

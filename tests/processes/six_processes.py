@@ -40,10 +40,11 @@ from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import create_app
 from batch_assets.sandbox.clock import Clock
 from batch_assets.stages.advance import advance
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.poll import poll
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.submit import layout_of, submit
+from batch_assets.stages.submit import submit
 
 PROCESSES = 6
 PARTITIONS = 5
@@ -100,7 +101,8 @@ def take_turn(deployment: Deployment, job: Job, number: int) -> int:
     keys = [*job.keys[number % PARTITIONS :], *job.keys[: number % PARTITIONS]]
     for key in keys:
         if request_sets.current("words", key) is None:
-            submit(deployment, prepare(job.recipe, key, files=deployment.files, limits=LIMITS))
+            manifest = prepare(job.recipe, key, files=deployment.files, limits=LIMITS)
+        submit(deployment, job.recipe, manifest)
     poll(deployment)
     for key in keys:
         request_set = request_sets.current("words", key)

@@ -46,11 +46,12 @@ from batch_assets.stages.advance import advance
 from batch_assets.stages.control import cancel, cancel_at_provider, resume
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import LEASE
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.poll import poll
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.read import append_results
 from batch_assets.stages.recipe import Deployment
-from batch_assets.stages.submit import layout_of, submit
+from batch_assets.stages.submit import submit
 from batch_assets.stages.sweep import sweep
 
 ITEMS = 12
@@ -112,7 +113,8 @@ class Way:
 
     def submit(self, key: str = "p", limits: Limits = LIMITS) -> int:
         files = self.deployment.files
-        return submit(self.deployment, prepare(self._recipe, key, files=files, limits=limits)).sent
+        manifest = prepare(self._recipe, key, files=files, limits=limits)
+        return submit(self.deployment, self._recipe, manifest).sent
 
     def go(self) -> None:
         """From wherever it is to its end, without a submission where there was one."""

@@ -27,12 +27,13 @@ from batch_assets.sandbox import ManualClock, RunningSandbox, ScriptedFaults
 from batch_assets.stages.advance import Pending, advance
 from batch_assets.stages.collect import collect
 from batch_assets.stages.lease import LEASE
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.poll import PollReport, poll
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import LISTED_AFTER
 from batch_assets.stages.resolve import Resolution
-from batch_assets.stages.submit import Submission, layout_of, submit
+from batch_assets.stages.submit import Submission, submit
 
 LATENCY = 100.0
 SETTINGS = {
@@ -226,7 +227,7 @@ class World:
         return made
 
     def submit(self) -> Submission:
-        return submit(self.deployment, self.prepare())
+        return submit(self.deployment, self.recipe, self.prepare())
 
     def poll(self, after: float = 0.0) -> PollReport:
         """What the provider says `after` so many seconds."""

@@ -84,7 +84,7 @@ def test_a_stop_says_what_a_person_has_to_do(a_world, script, fault, remedy):
 
 def test_a_stopped_account_keeps_other_partitions_from_sending(a_world, script, tmp_path):
     script.items(NO_CREDIT, containing="word 1")
-    world = a_world(3)
+    world = a_world(3, reuse=False)
     stopped(world)
     a_corpus(tmp_path / "corpus", 3, key="q")
     world.partition_key = "q"

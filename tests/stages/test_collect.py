@@ -21,7 +21,7 @@ CONTENT = r"GET /v1/files/.*/content$"
 @pytest.fixture
 def world(a_world):
     """Ten items with the provider."""
-    world = a_world(10)
+    world = a_world(10, reuse=False)
     world.submit()
     return world
 

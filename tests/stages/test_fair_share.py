@@ -11,7 +11,7 @@ from batch_assets.domain.control import Scope, WaitKind
 from batch_assets.domain.shard import Limits
 from batch_assets.ledger.turns import DEMAND_LASTS
 from batch_assets.stages.control import pause
-from batch_assets.stages.submit import dispatch
+from batch_assets.stages.dispatch import dispatch
 
 ONE_ROW = Limits(requests=1, bytes=10**6)
 
@@ -20,7 +20,7 @@ ONE_ROW = Limits(requests=1, bytes=10**6)
 def backfill(a_world, sandbox, provider_at):
     """Eight shards of a backfill; the account has room for two at a time."""
     via = provider_at(sandbox.base_url, budget=Budget(batches=2))
-    world = a_world(8, limits=ONE_ROW, via=via)
+    world = a_world(8, limits=ONE_ROW, via=via, reuse=False)
     world.deployment = replace(world.deployment, owner="run-1", origin="backfill")
     world.submit()
     return world

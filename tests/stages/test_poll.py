@@ -64,7 +64,7 @@ def test_nobody_is_asked_while_nothing_is_open(a_world, border, provider_at):
 def test_all_batches_of_the_account_are_asked_for_by_one_call(
     a_world, border, provider_at, tmp_path
 ):
-    world = a_world(5, limits=ONE_ROW, via=provider_at(border.base_url))
+    world = a_world(5, limits=ONE_ROW, via=provider_at(border.base_url), reuse=False)
     a_corpus(tmp_path / "corpus", 4, key="q")
     world.submit()
     replace(world, partition_key="q").submit()
@@ -156,7 +156,7 @@ def test_an_end_is_counted_by_one_of_two_who_see_it(a_world, provider_at, sandbo
 
 
 def test_a_batch_of_a_replaced_request_set_is_followed_too(a_world, tmp_path):
-    world = a_world(3)
+    world = a_world(3, reuse=False)
     world.submit()
     a_corpus(tmp_path / "corpus", 2)
     world.submit()

@@ -21,9 +21,9 @@ from batch_assets.domain.errors import (
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.ledger import Ledger
+from batch_assets.stages.dispatch import dispatch
 from batch_assets.stages.lease import LEASE, kept
 from batch_assets.stages.recover import LOOK_EVERY, recover
-from batch_assets.stages.submit import dispatch
 
 POST_BATCHES = r"POST /v1/batches$"
 THREE_ROWS = Limits(requests=3, bytes=10**6)

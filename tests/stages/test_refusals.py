@@ -17,7 +17,7 @@ from batch_assets.domain.errors import (
 )
 from batch_assets.domain.shard import Limits
 from batch_assets.stages.control import resume
-from batch_assets.stages.submit import dispatch
+from batch_assets.stages.dispatch import dispatch
 
 CREATE = "batches.create"
 THREE_ROWS = Limits(requests=3, bytes=10**6)

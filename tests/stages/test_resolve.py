@@ -178,7 +178,7 @@ def test_results_that_were_deleted_are_made_again_without_a_call(
 
 
 def test_earlier_results_stay_until_the_new_ones_are_whole(a_world, script, tmp_path):
-    world = a_world(3)
+    world = a_world(3, reuse=False)
     world.carry()
     before = world.files.read(world.layout.results)
     a_corpus(tmp_path / "corpus", 2)

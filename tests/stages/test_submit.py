@@ -81,7 +81,7 @@ def test_two_threads_send_each_shard_once(a_world, tmp_path, clock):
         ledger = a_ledger(tmp_path, clock)
         deployment = replace(world.deployment, ledger=ledger, owner=owner)
         start.wait()
-        sent = submit(deployment, manifest).sent
+        sent = submit(deployment, world.recipe, manifest).sent
         ledger.close()
         return sent
 
@@ -94,7 +94,7 @@ def test_two_threads_send_each_shard_once(a_world, tmp_path, clock):
 
 def test_two_threads_may_replace_a_request_set_at_once(a_world, tmp_path, clock, provider_at):
     provider = provider_at(a_world().sandbox.base_url, budget=Budget(batches=1))
-    world = a_world(20, limits=Limits(requests=1, bytes=10**6), via=provider)
+    world = a_world(20, limits=Limits(requests=1, bytes=10**6), via=provider, reuse=False)
     world.submit()
     a_corpus(tmp_path / "corpus", 2)
     manifest = world.prepare()
@@ -104,7 +104,7 @@ def test_two_threads_may_replace_a_request_set_at_once(a_world, tmp_path, clock,
         ledger = a_ledger(tmp_path, clock)
         deployment = replace(world.deployment, ledger=ledger, owner=owner)
         start.wait()
-        sent = submit(deployment, manifest).sent
+        sent = submit(deployment, world.recipe, manifest).sent
         ledger.close()
         return sent
 
@@ -209,7 +209,7 @@ def test_shards_that_were_sent_are_not_cut_otherwise(a_world):
 
 def test_what_a_newer_request_set_replaces_is_not_sent(a_world, tmp_path, sandbox, provider_at):
     provider = provider_at(sandbox.base_url, budget=Budget(batches=1))
-    world = a_world(9, limits=THREE_ROWS, via=provider)
+    world = a_world(9, limits=THREE_ROWS, via=provider, reuse=False)
     world.submit()
     a_corpus(tmp_path / "corpus", 2)
 
@@ -221,7 +221,7 @@ def test_what_a_newer_request_set_replaces_is_not_sent(a_world, tmp_path, sandbo
 
 
 def test_a_request_set_that_comes_back_is_not_bought_again(a_world, tmp_path):
-    world = a_world(3)
+    world = a_world(3, reuse=False)
     world.carry()
     first = world.column("answer")
     a_corpus(tmp_path / "corpus", 2)
@@ -243,7 +243,7 @@ def test_a_missing_shard_is_said_and_written_again_by_the_next_try(a_world):
     world.files.delete(manifest.shards[1].path)
 
     with pytest.raises(ArtifactError, match=r"wave-0-shard-00001.* is missing from the store"):
-        submit(world.deployment, manifest)
+        submit(world.deployment, world.recipe, manifest)
     assert world.states == ["submitted", "abandoned", "planned"]
 
     assert world.submit().sent == 2

@@ -1,0 +1,233 @@
+"""reuse: answers that earlier request sets of an inference have to the same requests.
+
+What is carried over is the provider's line as it stands, not what was made of it: it is judged anew
+with the rest. Only valid answers are carried over; the other requests are asked.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.outcome import Outcome
+from batch_assets.domain.request import custom_id_prefix, ordinal_of
+from batch_assets.files import Files, RequestSetLayout
+from batch_assets.files.manifest import Manifest
+from batch_assets.files.parquet import stream_parquet
+from batch_assets.files.store import NewFile
+from batch_assets.stages.plan import layout_of
+from batch_assets.stages.raw import CarriedLine, decode_carried, raw_files, whole_lines
+from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.survey import FINGERPRINT_BYTES, short_form
+
+#: Fingerprints in a sketch. Of two partitions of one size that have a tenth of their requests in
+#: common, all but one pair in a thousand are found.
+_SKETCH = 64
+
+Ordinals = npt.NDArray[np.int64]
+_FINGERPRINT = pa.binary(FINGERPRINT_BYTES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reuse:
+    """What earlier request sets answer of a request set."""
+
+    #: Ordinals of the requests whose answers are carried over, sorted.
+    carried: Ordinals
+    #: A request set at the provider that asks some of the rest at this moment.
+    awaited: RequestSet | None = None
+
+
+class _OrdinalLine(msgspec.Struct):
+    custom_id: str = ""
+
+
+_decode_custom_id = msgspec.json.Decoder(_OrdinalLine).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def reuse(
+    deployment: Deployment,
+    recipe: Recipe,
+    manifest: Manifest,
+    *,
+    request_set: RequestSet | None = None,
+) -> Reuse:
+    """Look for answers. With `request_set`, which was not planned yet, they are carried over too.
+
+    Raises ArtifactError where what an earlier request set was answered is missing from the store.
+    """
+    nothing = Reuse(carried=np.empty(0, dtype=np.int64))
+    if not recipe.reuse or manifest.requests == 0:
+        return nothing
+    layout = RequestSetLayout(
+        inference=manifest.inference,
+        partition_key=manifest.partition_key,
+        digest=manifest.digest,
+    )
+    fingerprints = _fingerprints(deployment.files, layout, manifest.requests)
+    sketch = sorted(map(short_form, fingerprints.to_pylist()))[:_SKETCH]
+    sketches = deployment.ledger.sketches
+    if request_set is not None:
+        # Said before it is looked for: of two that do so at once, one sees the other.
+        sketches.add(request_set, sketch)
+    relatives = sketches.relatives(
+        manifest.inference,
+        manifest.partition_key,
+        sketch,
+        besides=manifest.digest,
+        before=request_set,
+    )
+    search = _Search(deployment, recipe, fingerprints)
+    with _Carrier(deployment.files, layout, manifest, writes=request_set is not None) as carrier:
+        for relative in relatives:
+            if not relative.is_open:
+                for ordinal, line in search.answers_of(relative.request_set):
+                    carrier.take(ordinal, line)
+    awaited = next(
+        (r.request_set for r in relatives if r.is_open and search.asks_the_rest(r.request_set)),
+        None,
+    )
+    return Reuse(carried=search.found(), awaited=awaited)
+
+
+def _fingerprints(files: Files, layout: RequestSetLayout, requests: int) -> pa.Array:
+    """The fingerprint of each request, in the order of their ordinals."""
+    found: list[pa.Array] = [pa.array([], _FINGERPRINT)]
+    columns = ["ordinal", "is_duplicate", "fingerprint"]
+    for batch in stream_parquet(files, layout.items, columns=columns):
+        is_first = pc.and_(pc.invert(batch["is_duplicate"]), pc.is_valid(batch["ordinal"]))
+        found.append(batch.filter(is_first)["fingerprint"])
+    fingerprints = pa.concat_arrays(found)
+    assert len(fingerprints) == requests
+    return fingerprints
+
+
+class _Search:
+    """Goes through earlier request sets for answers that are not found yet."""
+
+    def __init__(self, deployment: Deployment, recipe: Recipe, fingerprints: pa.Array) -> None:
+        self._deployment = deployment
+        self._recipe = recipe
+        self._fingerprints = fingerprints
+        self._is_found = np.zeros(len(fingerprints), dtype=np.bool_)
+
+    def found(self) -> Ordinals:
+        """Ordinals of the requests with an answer."""
+        return np.flatnonzero(self._is_found)
+
+    def asks_the_rest(self, source: RequestSet) -> bool:
+        """Whether the source has a request that is without an answer so far."""
+        return len(self._in_common(source)[0]) > 0
+
+    def answers_of(self, source: RequestSet) -> Iterator[tuple[int, CarriedLine]]:
+        """Each request that the source has a valid answer to, with its line."""
+        theirs, ours = self._in_common(source)
+        if len(theirs) == 0:
+            return
+        of_source = dict(zip(theirs.tolist(), ours.tolist(), strict=True))
+        for their_ordinal, line in self._lines(source):
+            ours_ = of_source.get(their_ordinal)
+            if ours_ is not None and not self._is_found[ours_] and self._is_valid(line):
+                self._is_found[ours_] = True
+                yield ours_, msgspec.structs.replace(line, ordinal=ours_)
+
+    def _in_common(self, source: RequestSet) -> tuple[Ordinals, Ordinals]:
+        """Ordinals of requests that both have: in the source, and here, not answered so far."""
+        theirs: list[Ordinals] = [np.empty(0, dtype=np.int64)]
+        ours: list[Ordinals] = [np.empty(0, dtype=np.int64)]
+        columns = ["ordinal", "fingerprint"]
+        items = layout_of(source).items
+        for batch in stream_parquet(self._deployment.files, items, columns=columns):
+            places = pc.index_in(batch["fingerprint"], value_set=self._fingerprints)
+            both = pc.and_(pc.is_valid(places), pc.is_valid(batch["ordinal"]))
+            here = np.asarray(places.filter(both)).astype(np.int64)
+            is_open = ~self._is_found[here]
+            ours.append(here[is_open])
+            theirs.append(np.asarray(batch["ordinal"].filter(both))[is_open])
+        return np.concatenate(theirs), np.concatenate(ours)
+
+    def _lines(self, source: RequestSet) -> Iterator[tuple[int, CarriedLine]]:
+        """Every line that the source was answered, with the ordinal that it has there."""
+        files, layout = self._deployment.files, layout_of(source)
+        prefix = custom_id_prefix(source.digest)
+        batches = self._deployment.ledger.batches(
+            request_set=source.id, states={BatchState.COLLECTED}
+        )
+        for batch in batches:
+            for path in raw_files(layout, batch):
+                for line in whole_lines(files, path):
+                    ordinal = _ordinal_in(line, prefix)
+                    if ordinal is not None:
+                        yield (
+                            ordinal,
+                            CarriedLine(
+                                ordinal=ordinal,
+                                request_set=source.digest,
+                                batch_id=batch.provider_id,
+                                line=msgspec.Raw(line),
+                            ),
+                        )
+        for path in files.names(layout.carried_folder):
+            for line in whole_lines(files, path):
+                carried = decode_carried(line)
+                yield carried.ordinal, carried
+
+    def _is_valid(self, carried: CarriedLine) -> bool:
+        endpoint = self._recipe.endpoint
+        [line] = endpoint.read_lines(bytes(carried.line))
+        return endpoint.judge(line).outcome is Outcome.OK
+
+
+def _ordinal_in(line: bytes, prefix: str) -> int | None:
+    try:
+        return ordinal_of(_decode_custom_id(line).custom_id, prefix)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None  # a damaged line is no answer
+
+
+class _Carrier:
+    """Writes what is carried over, a file for each of the shards that would ask it."""
+
+    def __init__(
+        self, files: Files, layout: RequestSetLayout, manifest: Manifest, *, writes: bool
+    ) -> None:
+        self._files = files
+        self._layout = layout
+        self._ends = [shard.last_ordinal for shard in manifest.shards]
+        self._writes = writes
+        self._open = ExitStack()
+        self._sinks: dict[int, NewFile] = {}
+
+    def __enter__(self) -> "_Carrier":
+        if self._writes:
+            # Whoever began this before and was stopped may have found what is no more.
+            self._files.delete(self._layout.carried_folder)
+        self._open.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._open.__exit__(*raised)  # type: ignore[arg-type]
+
+    def take(self, ordinal: int, line: CarriedLine) -> None:
+        """Write the line."""
+        if not self._writes:
+            return
+        shard = int(np.searchsorted(self._ends, ordinal))
+        if shard not in self._sinks:
+            new = self._files.create(self._layout.carried(shard))
+            self._sinks[shard] = self._open.enter_context(new)
+        self._sinks[shard].write(_encode(line) + b"\n")
+
+
+def rest_of(requests: int, carried: Ordinals) -> Ordinals:
+    """Ordinals of the requests that are not carried over."""
+    is_rest = np.ones(requests, dtype=np.bool_)
+    is_rest[carried] = False
+    return np.flatnonzero(is_rest)
