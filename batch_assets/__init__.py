@@ -35,10 +35,10 @@ _HOMES = {
 __all__ = [
     "BatchFilesIOManager",
     "BatchInferenceComponent",
+    "FileCorpus",
     "Inference",
     "LedgerResource",
     "OpenAIResource",
-    "FileCorpus",
     "Prompt",
     "RetryPolicy",
     "batch_inference",

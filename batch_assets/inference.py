@@ -5,18 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel
 
 from batch_assets.assets import collect_assets, submit_assets
 from batch_assets.assets.keys import InferenceKeys
-from batch_assets.corpus import FileCorpus
+from batch_assets.corpus import Corpus
+from batch_assets.corpus.request_files import RequestFileCorpus
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.item import is_inference_name
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.jobs import inference_jobs
 from batch_assets.partitions import partitions_of
-from batch_assets.prompt import OutputType, Prompt
-from batch_assets.prompt.chat import ChatRequests, check_settings
+from batch_assets.prompt import Prompt, output_of
+from batch_assets.prompt.declared_output import Declared
+from batch_assets.prompt.endpoints import Endpoint, compile_endpoint
+from batch_assets.prompt.ready import ReadyRequests
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.survey import columns_of
 
@@ -32,16 +34,23 @@ class Inference:
 
     #: Names the group of assets; letters, digits and underscores.
     name: str
-    corpus: FileCorpus
-    prompt: Prompt
-    #: The provider's name of the model.
-    model: str
-    #: A Pydantic model, or its import path `package.module:Class`.
-    output: type[BaseModel] | str
+    corpus: Corpus
+    #: None only for a corpus of ready-made requests.
+    prompt: Prompt | None = None
+    #: The provider's name of the model. None only for a corpus of ready-made requests.
+    model: str | None = None
+    #: chat, responses, embeddings, moderations, completions or images; or its URL.
+    endpoint: str = "chat"
+    #: What an answer must be: a Pydantic model, dataclass or TypedDict, or its import path
+    #: `package.module:Class`; a JSON schema, as a mapping or a `.json` file; Labels; JsonMode.
+    #: None is free text.
+    output: Declared = None
     #: Settings passed to the model with every request, as the provider names them.
     settings: Mapping[str, Any] = field(default_factory=dict)
     #: Which items are asked again in a further wave, how often, and how soon.
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    #: Whether valid answers that earlier request sets have to the same requests are carried over.
+    reuse: bool = True
     #: Key of the provider's resource in the deployment.
     provider: str = "openai"
     #: Smallest coverage with which the coverage check passes, 0 to 1.
@@ -59,32 +68,49 @@ class Inference:
             raise DeclarationError(
                 f"inference {self.name}: min_coverage is {self.min_coverage}, not a share of 0 to 1"
             )
+        recipe = self.recipe()
+        # The other partitions are checked when their requests are made: every process that loads
+        # this would open every file, and one that is broken would keep all from loading.
+        if self.corpus.opens_at_load and (partition_keys := self.corpus.partition_keys()):
+            columns_of(recipe, partition_keys[0])
+
+    def recipe(self) -> Recipe:
+        """The declaration compiled: what the stages work from."""
+        endpoint = self._endpoint()
+        return Recipe(
+            inference=self.name,
+            model=endpoint.model,
+            corpus=self.corpus,
+            endpoint=endpoint,
+            retries=self.retries,
+            reuse=self.reuse,
+        )
+
+    def _endpoint(self) -> Endpoint | ReadyRequests:
+        output = output_of(self.output)
+        if isinstance(self.corpus, RequestFileCorpus):
+            if self.prompt is not None or self.model is not None:
+                raise DeclarationError(
+                    f"inference {self.name}: ready-made requests have their prompt and model in "
+                    "their bodies; leave out prompt and model"
+                )
+            url, model = self.corpus.shape
+            return ReadyRequests.compiled(
+                url=url, model=model, output=output, settings=self.settings
+            )
+        if self.prompt is None or self.model is None:
+            raise DeclarationError(f"inference {self.name}: declare a prompt and a model")
         if not self.prompt.fields():
             raise DeclarationError(
                 f"inference {self.name}: the prompt reads no field of the corpus, so every item "
                 "would be asked the same; name a column as {{ column }}"
             )
-        check_settings(self.settings)
-        # The other partitions are checked when their requests are made: every process that loads
-        # this would open every file, and one that is broken would keep all from loading.
-        columns_of(self.recipe(), self.corpus.partition_keys()[0])
-
-    def recipe(self) -> Recipe:
-        """The declaration compiled: what the stages work from."""
-        output = (
-            OutputType.from_path(self.output)
-            if isinstance(self.output, str)
-            else OutputType(self.output)
-        )
-        return Recipe(
-            inference=self.name,
+        return compile_endpoint(
+            self.endpoint,
             model=self.model,
-            corpus=self.corpus,
-            requests=ChatRequests(
-                model=self.model, prompt=self.prompt, output=output, settings=self.settings
-            ),
+            prompt=self.prompt,
             output=output,
-            retries=self.retries,
+            settings=self.settings,
         )
 
 
@@ -98,7 +124,7 @@ def batch_inference(inference: Inference) -> dg.Definitions:
     keys = InferenceKeys(
         inference=inference.name, provider=inference.provider, owners=inference.owners
     )
-    partitions = partitions_of(inference.corpus)
+    partitions = partitions_of(inference.corpus, inference.name)
     submit = submit_assets(recipe, keys, partitions, description=inference.description)
     collect = collect_assets(recipe, keys, partitions, min_coverage=inference.min_coverage)
     if submit.backfill_policy == collect.backfill_policy:

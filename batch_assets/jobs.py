@@ -13,8 +13,8 @@ from batch_assets.assets.tables import batches_table
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.domain.outcome import Outcome
 from batch_assets.stages.ask_again import ASKABLE, ask_again
+from batch_assets.stages.plan import live_batches
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.submit import live_batches
 
 
 class AskAgainConfig(dg.Config):

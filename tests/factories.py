@@ -15,8 +15,8 @@ from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Shard
 from batch_assets.domain.wave import RetryPolicy
-from batch_assets.prompt import OutputType, Prompt
-from batch_assets.prompt.chat import ChatRequests
+from batch_assets.prompt import Prompt, output_of
+from batch_assets.prompt.endpoints import compile_endpoint
 from batch_assets.stages.recipe import Recipe
 
 
@@ -51,24 +51,25 @@ def a_recipe(
     model: str = "gpt-5-mini",
     user: str = "Word: {{ word }}",
     system: str | None = "Say what kind of thing it is.",
-    output: type[BaseModel] = Kind,
+    prompt: Prompt | None = None,
+    endpoint: str = "chat",
+    output: Any = Kind,
     settings: dict[str, Any] | None = None,
     max_waves: int = 3,
     reuse: bool = True,
 ) -> Recipe:
     """An inference over the corpus, compiled."""
-    answer = OutputType(output)
     return Recipe(
         inference=inference,
         model=model,
         corpus=corpus,
-        requests=ChatRequests(
+        endpoint=compile_endpoint(
+            endpoint,
             model=model,
-            prompt=Prompt(user=user, system=system),
-            output=answer,
+            prompt=prompt or Prompt(user=user, system=system),
+            output=output_of(output),
             settings=settings or {},
         ),
-        output=answer,
         retries=RetryPolicy(max_waves=max_waves),
         reuse=reuse,
     )

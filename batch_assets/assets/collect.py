@@ -236,6 +236,7 @@ class _CollectRun:
         keys, selected = self._keys, self._context.selected_asset_keys
         files, layout = self._deployment.files, layout_of(state.request_set)
         raw_version, now = _raw_version(batches), self._deployment.ledger.clock()
+        schema = results_schema(self._recipe.endpoint.arrow_type)
         if keys.raw_outputs in selected:
             yield Materialized(
                 key=keys.raw_outputs,
@@ -251,9 +252,7 @@ class _CollectRun:
                 key=keys.results,
                 partition_key=partition_key,
                 data_version=state.results.sha256,
-                metadata=results_metadata(
-                    state, results_schema(self._recipe.output), files.url(layout.results)
-                ),
+                metadata=results_metadata(state, schema, files.url(layout.results)),
                 inputs={keys.raw_outputs: raw_version},
             )
         if keys.bundle in selected:

@@ -1,7 +1,6 @@
 """What `raw_outputs`, `results` and `bundle` are, as the catalog shows them."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 
 import dagster as dg
@@ -41,5 +40,4 @@ def collect_specs(recipe: Recipe, keys: InferenceKeys) -> Sequence[dg.AssetSpec]
 
 def _parser_version(recipe: Recipe) -> str:
     """Changes where the same raw outputs would be read as other results."""
-    output = [str(recipe.output.arrow_type), recipe.output.schema]
-    return f"1-{hashlib.sha256(json.dumps(output).encode()).hexdigest()[:12]}"
+    return f"1-{hashlib.sha256(str(recipe.endpoint.arrow_type).encode()).hexdigest()[:12]}"

@@ -1,6 +1,7 @@
 """The assets `requests` and `batches`: what is asked, and its way to the provider."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import SUBMIT_POOL, InferenceKeys
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
+from batch_assets.assets.upstream import loaded_in, upstream_keys, upstream_versions
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.stages.lease import held
@@ -40,13 +42,13 @@ def submit_assets(
         specs=[
             keys.spec(
                 keys.requests,
-                deps=[],
+                deps=upstream_keys(recipe.corpus),
                 description=about
                 + "The rows of a partition as requests of the model: shards that fit a provider "
                 "batch, the item index, and the manifest with the quote in tokens. "
                 "Calls nobody and costs nothing: materialize it alone for a dry run.",
                 kinds={"jsonl", "parquet"},
-                code_version=recipe.requests.shape_digest[:12],
+                code_version=recipe.endpoint.shape_digest[:12],
             ),
             keys.spec(
                 keys.batches,
@@ -65,6 +67,7 @@ def submit_assets(
     )
     def submit_(context: dg.AssetExecutionContext) -> Iterator[Any]:
         deployment = deployment_of(context, keys)
+        loaded = replace(recipe, corpus=loaded_in(context, recipe.corpus))
         queue = _Queue(deployment)
         failures: dict[str, Exception] = {}
         partition_keys = context.partition_keys
@@ -72,7 +75,7 @@ def submit_assets(
             for partition_key in partition_keys:
                 try:
                     yield from _submit_partition(
-                        context, deployment, recipe, keys, partition_key, queue
+                        context, deployment, loaded, keys, partition_key, queue
                     )
                 except BatchAssetsError as error:
                     context.log.error(f"{partition_key}: {error}")
@@ -92,6 +95,7 @@ def _submit_partition(
     queue: "_Queue",
 ) -> Iterator[Any]:
     provider, files = deployment.provider, deployment.files
+    upstream = upstream_versions(context, recipe.corpus, partition_key)
     manifest = prepare(recipe, partition_key, files=files, limits=provider.limits)
     if keys.requests in context.selected_asset_keys:
         yield Materialized(
@@ -99,6 +103,7 @@ def _submit_partition(
             partition_key=partition_key,
             data_version=manifest.digest,
             metadata=requests_metadata(manifest, files),
+            inputs=upstream,
         ).event(context)
     if keys.batches in context.selected_asset_keys:
         submission = submit(deployment, recipe, manifest)

@@ -1,171 +1,169 @@
-"""A corpus of Parquet files, one partition each."""
+"""A corpus of files, whatever they are written in and wherever they lie."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-import fsspec
+import numpy as np
 import pyarrow as pa
 
+from batch_assets.corpus.column_types import casted, common_schema, type_named
 from batch_assets.corpus.corpus import Corpus, Rows
-from batch_assets.domain.errors import CorpusError
-from batch_assets.files.parquet import BATCH_ROWS, DAMAGED, complaint_of, open_parquet
-
-_ENDING = ".parquet"
-
-#: Characters that make a path a pattern.
-_MAGIC = frozenset("*?[")
+from batch_assets.corpus.csv_source import CsvDialect
+from batch_assets.corpus.formats import FORMAT_NAMES, Format
+from batch_assets.corpus.listing import Listing, SourceFile
+from batch_assets.corpus.open_source import open_source
+from batch_assets.corpus.partition_by import ByFile, PartitionBy, Slice
+from batch_assets.corpus.partitioning import Partitioning
+from batch_assets.corpus.row_filter import UnfitTime
+from batch_assets.corpus.source import Source, check_columns
+from batch_assets.domain.errors import CorpusError, DeclarationError
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileCorpus(Corpus):
-    """Parquet files in a folder; each file is a partition, named as the file without its ending.
+    """CSV, TSV, JSONL and Parquet files, the text formats also packed with gzip, zstd, bz2 or lz4.
 
-    `path` is a folder, a glob or one file: a local path or any URL that fsspec opens. Files whose
-    names begin with a dot are left out. `item_id` names the column that holds each item's key; its
-    values are unique within a partition. Raises CorpusError, naming the file, the row and the way
-    out, where something cannot be read.
+    `path` is a folder, a pattern or one file, or several of them: local paths, or URLs that fsspec
+    opens. Of a folder the files directly in it are read; a pattern with `**` reaches deeper. Files
+    and folders whose names begin with a dot are left out, as are folders that begin with `_`.
+
+    Raises CorpusError, naming the file, the row and the way out, where something cannot be read.
     """
 
-    path: str
+    path: str | Sequence[str]
     item_id: str
+    #: None: by the ending of each file's name.
+    format: Format | None = None
+    partition_by: PartitionBy = field(default_factory=ByFile)
+    #: Types of columns that are not to be read as they come, by Arrow's names: `int64`, `string`,
+    #: `double`, `bool`, `date32`, `timestamp[us]`.
+    types: Mapping[str, str] = field(default_factory=dict)
+    csv: CsvDialect = field(default_factory=CsvDialect)
+    #: What fsspec's file system is opened with. A secret is safer in fsspec's own configuration.
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self._listing.paths:
+            raise DeclarationError("FileCorpus(path=[]): name one path at least")
+        if self.format is not None and self.format not in FORMAT_NAMES:
+            raise DeclarationError(
+                f"FileCorpus(format={self.format!r}): use one of {', '.join(FORMAT_NAMES)}"
+            )
+        for column, name in self.types.items():
+            type_named(name, column)
+
+    @property
+    def _listing(self) -> Listing:
+        paths = (self.path,) if isinstance(self.path, str) else tuple(self.path)
+        return Listing(paths=paths, format=self.format, storage_options=self.storage_options)
 
     def partition_keys(self) -> list[str]:
-        """The partitions, sorted by key."""
-        return sorted(self._files())
+        """The partitions that are there now, in their order."""
+        return self.partition_by.keys(self._listing, self._count)
+
+    @property
+    def partitioning(self) -> Partitioning:
+        """How Dagster knows the partitions."""
+        return self.partition_by.partitioning(self._listing, self._count)
 
     def source_ref(self, partition_key: str) -> str:
-        """The partition's file, for lineage and error texts."""
-        return self._file(partition_key).ref
+        """The partition's file for lineage and error texts, or the paths where it has several."""
+        slices = self._slices(partition_key)
+        return slices[0].file.ref if len(slices) == 1 else self._listing.ref
 
     def schema(self, partition_key: str) -> pa.Schema:
-        """Columns of the partition's file."""
-        with _opened(self._file(partition_key)) as parquet:
-            return parquet.schema_arrow
+        """Columns of the partition's first file, and those that its folders name."""
+        file = self._slices(partition_key)[0].file
+        with open_source(file, self.csv) as source:
+            schema = source.whole_schema()
+        for name in file.folder_values:
+            if name not in schema.names:
+                schema = schema.append(pa.field(name, pa.string()))
+        return self._typed(schema)
 
     def read(self, partition_key: str, columns: Sequence[str]) -> Iterator[Rows]:
-        """The partition's rows in the file's order, these columns only, in small batches."""
-        file = self._file(partition_key)
-        with _opened(file) as parquet:
-            _check_columns(file, parquet.schema_arrow, columns)
-            rows = 0
-            batches = parquet.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
-            while True:
-                with _reading(file, rows):
-                    batch = next(batches, None)
-                    if batch is None:
-                        return
-                    # Parquet lets bytes pass as text that are none.
-                    batch.validate(full=True)
-                # The file decides the order of columns; the caller named its own.
-                yield Rows(
-                    batch=batch.select(list(columns)),
-                    source_ref=file.ref,
-                    positions=range(rows, rows + batch.num_rows),
-                )
-                rows += batch.num_rows
+        """The partition's rows in the files' order, these columns only, in small batches."""
+        slices = self._slices(partition_key)
+        filtered = (slice_.only.column for slice_ in slices if slice_.only)
+        wanted = list(dict.fromkeys(chain(columns, filtered)))
+        common = self._common_schema(slices, wanted) if len(slices) > 1 else None
+        for slice_ in slices:
+            with open_source(slice_.file, self.csv) as source:
+                written = _written_schema(source, slice_, wanted)
+                target = common or self._target(slice_.file, written, wanted)
+                for row, batch in source.batches(written, slice_.rows, slice_.only):
+                    rows = casted(slice_.file, row, batch, target)
+                    yield from _selected(slice_, row, rows, columns)
 
-    def _file(self, partition_key: str) -> "_File":
-        files = self._files()
-        if partition_key not in files:
-            raise CorpusError(
-                f"{self.path} has no file {partition_key}{_ENDING}: put it back, "
-                "or reload the code location so that the partition disappears"
-            )
-        return files[partition_key]
+    def _common_schema(self, slices: Sequence[Slice], wanted: Sequence[str]) -> pa.Schema:
+        """One schema for all files of a partition."""
+        schemas = {}
+        for slice_ in slices:
+            with open_source(slice_.file, self.csv) as source:
+                written = _written_schema(source, slice_, wanted)
+            schemas[slice_.file.ref] = self._target(slice_.file, written, wanted)
+        return common_schema(schemas)
 
-    def _files(self) -> "dict[str, _File]":
-        """Each partition's file, looked up anew: a corpus grows."""
-        try:
-            filesystem, path = fsspec.core.url_to_fs(self.path, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise CorpusError(f"{self.path} cannot be opened: {error}") from error
-        found = sorted(_names(filesystem, path))
-        if not found:
-            raise CorpusError(
-                f"{self.path}: no such Parquet file or folder of Parquet files; "
-                "check the corpus's path (a relative one starts at the project's root)"
-            )
-        files: dict[str, _File] = {}
-        for name in found:
-            ref = filesystem.unstrip_protocol(name) if "://" in self.path else name
-            key = name.rsplit("/", 1)[-1].removesuffix(_ENDING)
-            if not _is_text(key):
-                raise CorpusError(f"{ref!a}: the name is not UTF-8: rename the file")
-            if key in files:
-                raise CorpusError(
-                    f"{files[key].ref} and {ref} would both be partition {key!r}: "
-                    "rename one of the files"
-                )
-            files[key] = _File(filesystem=filesystem, name=name, ref=ref)
-        return files
+    def _target(self, file: SourceFile, written: pa.Schema, wanted: Sequence[str]) -> pa.Schema:
+        """What a file's columns are given as; what its folders name comes first."""
+        folders = file.folder_values
+        fields = [
+            pa.field(name, pa.string()) if name in folders else written.field(name)
+            for name in wanted
+        ]
+        return self._typed(pa.schema(fields))
 
-
-@dataclass(frozen=True, kw_only=True)
-class _File:
-    filesystem: Any
-    #: Its path on the filesystem.
-    name: str
-    #: Its name for people.
-    ref: str
-
-
-def _names(filesystem: Any, path: str) -> Iterator[str]:
-    """Paths of the files a corpus's path stands for."""
-    if filesystem.isdir(path):
-        found = filesystem.ls(path, detail=True)
-        found = [file for file in found if file["name"].endswith(_ENDING)]
-    elif filesystem.exists(path):
-        yield path
-        return
-    else:
-        found = filesystem.glob(path, detail=True).values() if _MAGIC & set(path) else []
-    for file in found:
-        # What a link leads to, `type` does not say.
-        is_folder = file["type"] == "directory" or (
-            file["type"] != "file" and filesystem.isdir(file["name"])
+    def _typed(self, schema: pa.Schema) -> pa.Schema:
+        return pa.schema(
+            [
+                pa.field(field.name, type_named(self.types[field.name], field.name))
+                if field.name in self.types
+                else field
+                for field in schema
+            ]
         )
-        if not is_folder and not file["name"].rsplit("/", 1)[-1].startswith("."):
-            yield file["name"]
 
-
-def _is_text(key: str) -> bool:
-    # Bytes of a file's name that are no UTF-8 come as halves of surrogate pairs.
-    return key.encode(errors="ignore").decode() == key
-
-
-def _check_columns(file: _File, schema: pa.Schema, columns: Sequence[str]) -> None:
-    for name in columns:
-        count = len(schema.get_all_field_indices(name))
-        if count != 1:
-            there = f"has {count} columns named" if count else "no longer has a column"
+    def _slices(self, partition_key: str) -> list[Slice]:
+        slices = self.partition_by.slices(self._listing, partition_key)
+        if not slices:
             raise CorpusError(
-                f"{file.ref} {there} {name!r}; its columns are {', '.join(schema.names)}: "
-                "write the file with one"
+                f"{self._listing.ref}: no file has rows of partition {partition_key}; "
+                "put one there, or take the partition out of the corpus"
             )
+        return slices
+
+    def _count(self, file: SourceFile) -> int:
+        with open_source(file, self.csv) as source:
+            return source.count()
 
 
-@contextmanager
-def _opened(file: _File) -> Iterator[Any]:
-    with _reading(file, 0):
-        source = file.filesystem.open(file.name, "rb")
-    with source:
-        with _reading(file, 0):
-            parquet = open_parquet(source)
-        yield parquet
+def _written_schema(source: Source, slice_: Slice, wanted: Sequence[str]) -> pa.Schema:
+    """The columns that are read from a file, with the types they are written in."""
+    names = [name for name in wanted if name not in slice_.file.folder_values]
+    if not names:
+        # How many rows there are only a column of the file can say.
+        there = source.whole_schema().names
+        names = [name for name in there if there.count(name) == 1][:1]
+        check_columns(slice_.file, there, names or there[:1])
+    return source.schema(names, slice_.rows)
 
 
-@contextmanager
-def _reading(file: _File, row: int) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise CorpusError(
-            f"{file.ref} is gone: put it back, or reload the code location"
-        ) from error
-    except DAMAGED as error:
-        raise CorpusError(
-            f"{file.ref}, at row {row} or after it: not readable as Parquet "
-            f"({complaint_of(error)}); write the file again, or take it out of the corpus"
-        ) from error
+def _selected(
+    slice_: Slice, row: int, rows: pa.RecordBatch, columns: Sequence[str]
+) -> Iterator[Rows]:
+    """The rows of a batch that belong to the partition."""
+    positions: Sequence[int] = range(row, row + rows.num_rows)
+    if slice_.only is not None:
+        try:
+            mask = slice_.only.mask(rows.column(slice_.only.column))
+        except UnfitTime as error:
+            raise CorpusError(
+                f"{slice_.file.ref}, row {row + error.row}, column {slice_.only.column!r}: "
+                f"{error}; correct it, or cut the corpus by another column"
+            ) from error
+        rows = rows.filter(mask)
+        positions = (np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + row).tolist()
+    if rows.num_rows:
+        yield Rows(batch=rows.select(columns), source_ref=slice_.file.ref, positions=positions)

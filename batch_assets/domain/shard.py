@@ -13,12 +13,15 @@ class Limits:
     bytes: int
     #: Estimated prompt tokens per batch: the account's queue limit, or what the user allows.
     tokens: int | None = None
+    #: Inputs of embedding requests per batch, each element of a list for itself.
+    inputs: int | None = None
 
     def __post_init__(self) -> None:
         for unit, limit in (
             ("requests", self.requests),
             ("bytes", self.bytes),
             ("tokens", self.tokens),
+            ("inputs", self.inputs),
         ):
             if limit is not None and limit <= 0:
                 raise ValueError(f"a batch limit of {limit} {unit} would let no request through")
@@ -53,6 +56,17 @@ class Shard:
         return self.first_ordinal <= other.last_ordinal and other.first_ordinal <= self.last_ordinal
 
 
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What one request takes of a batch."""
+
+    bytes: int
+    #: Estimated prompt tokens.
+    tokens: int
+    #: Embedding inputs.
+    inputs: int = 0
+
+
 class ShardFill:
     """Decides, request by request, where one shard ends and the next begins."""
 
@@ -61,29 +75,34 @@ class ShardFill:
         self.requests = 0
         self.bytes = 0
         self.tokens = 0
+        self.inputs = 0
 
-    def never_fits(self, request_bytes: int, tokens: int) -> bool:
+    def never_fits(self, size: Size) -> bool:
         """Whether the request alone is more than a batch may hold."""
         limits = self._limits
-        return request_bytes > limits.bytes or (
-            limits.tokens is not None and tokens > limits.tokens
+        return (
+            size.bytes > limits.bytes
+            or (limits.tokens is not None and size.tokens > limits.tokens)
+            or (limits.inputs is not None and size.inputs > limits.inputs)
         )
 
-    def has_room(self, request_bytes: int, tokens: int) -> bool:
+    def has_room(self, size: Size) -> bool:
         """Whether the request fits beside those already taken."""
         limits = self._limits
         return (
             self.requests < limits.requests
-            and self.bytes + request_bytes <= limits.bytes
-            and (limits.tokens is None or self.tokens + tokens <= limits.tokens)
+            and self.bytes + size.bytes <= limits.bytes
+            and (limits.tokens is None or self.tokens + size.tokens <= limits.tokens)
+            and (limits.inputs is None or self.inputs + size.inputs <= limits.inputs)
         )
 
-    def take(self, request_bytes: int, tokens: int) -> None:
+    def take(self, size: Size) -> None:
         """Count the request in."""
         self.requests += 1
-        self.bytes += request_bytes
-        self.tokens += tokens
+        self.bytes += size.bytes
+        self.tokens += size.tokens
+        self.inputs += size.inputs
 
     def empty(self) -> None:
         """Begin the next shard."""
-        self.requests = self.bytes = self.tokens = 0
+        self.requests = self.bytes = self.tokens = self.inputs = 0

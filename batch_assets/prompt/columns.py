@@ -12,6 +12,8 @@ from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json, to_jsonable_python
 
+from batch_assets.prompt.json_schema import ROOT, definition_name, types_of
+
 #: Makes a value of the column's type. Raises ValueError, TypeError or OverflowError where it can't.
 Convert = Callable[[Any], Any]
 
@@ -26,20 +28,51 @@ class Column:
     convert: Convert
 
 
-def columns_of(
-    properties: Mapping[str, Any], definitions: Mapping[str, Any]
-) -> Mapping[str, Column]:
-    """The column of each property of an object, by the property's name.
+class StructColumns:
+    """The columns of answers to a strict schema: one for each property of its root.
 
-    Objects become structs and arrays lists. A union of several types, an open object and a type
-    that contains itself have no one Arrow type: they become their JSON text.
+    Objects become structs and arrays lists. A union of several types and a type that contains
+    itself have no one Arrow type: they become their JSON text.
     """
-    return {name: _column_of(part, definitions, ()) for name, part in properties.items()}
+
+    def __init__(self, strict: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+        definitions = {ROOT: strict, **strict.get("$defs", {})}
+        columns = {
+            name: _column_of(part, definitions, (ROOT,))
+            for name, part in strict["properties"].items()
+        }
+        self.type: pa.StructType = pa.struct([(name, c.type) for name, c in columns.items()])
+        #: By property: where an answer holds it, and what makes a value of the column of it.
+        self._columns = [(name, attributes[name], c.convert) for name, c in columns.items()]
+
+    def values(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """A valid answer as a value of `type`. Raises ValueError naming a field that is none."""
+        values: dict[str, Any] = {}
+        name = ""
+        try:
+            for name, held, convert in self._columns:
+                value = answer.get(held)
+                values[name] = None if value is None else convert(value)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {error}") from error
+        return values
+
+
+def held_by(value: Any) -> Mapping[str, Any]:
+    """What a model, dataclass or dict holds, by the attribute or key."""
+    if isinstance(value, dict):
+        return value
+    try:
+        return value.__dict__  # type: ignore[no-any-return]
+    except AttributeError:  # a dataclass with slots
+        return {name: getattr(value, name) for name in attributes_of(value.__class__).values()}
 
 
 @cache
-def attributes_of(kind: type) -> Mapping[str, str]:
-    """Where a model or dataclass keeps each property of its JSON schema."""
+def attributes_of(kind: type[Any]) -> Mapping[str, str]:
+    """Where a model, dataclass or dict keeps each property of its JSON schema."""
+    if issubclass(kind, dict):
+        return {name: name for name in kind.__annotations__}
     if issubclass(kind, BaseModel):
         fields: Mapping[str, FieldInfo] = kind.model_fields
     else:
@@ -64,24 +97,26 @@ def _column_of(
     schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...]
 ) -> Column:
     if (reference := schema.get("$ref")) is not None:
-        name = reference.rsplit("/", 1)[-1]
+        name = definition_name(reference) or ROOT
         if name in inside:
             return _JSON_TEXT
         return _unwrapped(_column_of(definitions[name], definitions, (*inside, name)))
-    if (members := schema.get("anyOf", schema.get("oneOf"))) is not None:
+    if (members := schema.get("anyOf")) is not None:
         present = [member for member in members if member.get("type") != "null"]
         return _column_of(present[0], definitions, inside) if len(present) == 1 else _JSON_TEXT
     if "enum" in schema or "const" in schema:
         return _choice_column(schema.get("enum", [schema.get("const")]))
-    match schema.get("type"):
-        case "object" if schema.get("properties"):
+    match [kind for kind in types_of(schema) if kind != "null"]:
+        case ["object"]:
             return _struct_column(schema["properties"], definitions, inside)
-        case "array" if "items" in schema:
+        case ["array"]:
             return _list_column(_column_of(schema["items"], definitions, inside))
-        case "string":
+        case ["string"]:
             return _string_column(schema.get("format"))
-        case kind:
-            return _PLAIN.get(str(kind), _JSON_TEXT)
+        case [kind]:
+            return _PLAIN[kind]
+        case _:
+            return _JSON_TEXT
 
 
 def _unwrapped(column: Column) -> Column:
@@ -112,7 +147,7 @@ def _struct_column(
 
     def convert(value: Any) -> dict[str, Any]:
         is_dict = isinstance(value, dict)
-        held = value if is_dict else _held_by(value)
+        held = value if is_dict else held_by(value)
         names = own_names if is_dict else attributes_of(value.__class__)
         return {
             name: None if (part := held.get(names[name])) is None else change(part)
@@ -120,13 +155,6 @@ def _struct_column(
         }
 
     return Column(fields, convert)
-
-
-def _held_by(value: Any) -> Mapping[str, Any]:
-    try:
-        return value.__dict__  # type: ignore[no-any-return]
-    except AttributeError:  # a dataclass with slots
-        return {name: getattr(value, name) for name in attributes_of(value.__class__).values()}
 
 
 def _list_column(item: Column) -> Column:
@@ -141,7 +169,7 @@ def _string_column(format_: str | None) -> Column:
         case "date-time":
             return Column(pa.timestamp("us", tz="UTC"), _utc)
         case "date":
-            return Column(pa.date32(), lambda value: _checked(value, date))
+            return Column(pa.date32(), _day)
         case _:
             return Column(pa.string(), _text)
 
@@ -165,13 +193,22 @@ def _float(value: Any) -> float:
 
 
 def _int64(value: Any) -> int:
+    if value.__class__ is float and value.is_integer():
+        # To a JSON schema 7.0 is an integer too.
+        value = int(value)
     if _checked(value, int) not in _INT64:
         raise OverflowError(f"{value} does not fit a 64-bit integer column")
     return int(value)
 
 
+def _day(value: Any) -> date:
+    day: date = date.fromisoformat(value) if isinstance(value, str) else _checked(value, date)
+    return day
+
+
 def _utc(value: Any) -> datetime:
-    moment: datetime = _checked(value, datetime)
+    is_text = isinstance(value, str)
+    moment: datetime = datetime.fromisoformat(value) if is_text else _checked(value, datetime)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -4,8 +4,8 @@ A template becomes a macro whose arguments are its fields: calling a macro with 
 arguments costs a tenth of rendering a template with a dict per row.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jinja2
@@ -71,33 +71,20 @@ def _printable(value: Any) -> Any:
     return value
 
 
+def _as_json(value: Any, indent: int | None = None) -> str:
+    """Jinja's own filter escapes for HTML and ASCII: six letters, and as many tokens, for one."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, finalize=_printable)
 _ENVIRONMENT.filters["_printable"] = _printable
+_ENVIRONMENT.filters["tojson"] = _as_json
 # The same row must give the same request whenever it is rendered.
 del _ENVIRONMENT.filters["random"]
 #: Functions a template may call. They are no globals of the environment, so that a column of such
 #: a name is a field where it is not called.
 _FUNCTIONS = {name: _ENVIRONMENT.globals[name] for name in ("range", "namespace", "dict")}
 _ENVIRONMENT.globals.clear()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """System and user message as Jinja2 templates over the corpus's columns.
-
-    Templates run sandboxed. A field that no column has is an error before anything is sent, and so
-    is printing a null: write {{ field or '' }} where a null is meant to print nothing.
-    """
-
-    user: str
-    system: str | None = None
-
-    def fields(self) -> tuple[str, ...]:
-        """The columns the templates read, sorted."""
-        named = set(Renderer(self.user, "user").fields)
-        if self.system is not None:
-            named |= set(Renderer(self.system, "system").fields)
-        return tuple(sorted(named))
 
 
 class Renderer:
@@ -143,20 +130,29 @@ class Renderer:
                 yield str(render(*values))
                 position += 1
         except _NullField as error:
-            row = {
-                name: column[position] for name, column in zip(self.fields, columns, strict=True)
-            }
             raise CorpusError(
-                f"{describe_row(position)}: {self._nulls_of(row)} null and the template prints it; "
-                "fill it in, or write {{ field or '' }} in the template"
+                f"{describe_row(position)}: {self.nulls_of(columns, position)} null and the "
+                "template prints it; fill it in, or write {{ field or '' }} in the template"
             ) from error
         except _RENDER_ERRORS as error:
-            raise CorpusError(
-                f"{describe_row(position)}: the template cannot be rendered: {error}; "
-                "correct the row or the template"
-            ) from error
+            raise _not_rendered(describe_row(position), error) from error
 
-    def _nulls_of(self, row: dict[str, Any]) -> str:
+    def texts_or_nulls(
+        self, columns: Sequence[Sequence[Any]], describe_row: Callable[[int], str]
+    ) -> Iterator[str | None]:
+        """As `texts`, with None for a row that has a null where the template prints it."""
+        for position, values in enumerate(zip(*columns, strict=True)):
+            try:
+                text = str(self._render(*values))
+            except _NullField:
+                text = None
+            except _RENDER_ERRORS as error:
+                raise _not_rendered(describe_row(position), error) from error
+            yield text
+
+    def nulls_of(self, columns: Sequence[Sequence[Any]], position: int) -> str:
+        """Subject and verb of a sentence about the row's nulls: `gloss is`."""
+        row = {name: column[position] for name, column in zip(self.fields, columns, strict=True)}
         nulls = [name for name, value in row.items() if value is None]
         printed = [name for name in nulls if name in self._printed]
         named = ", ".join(printed or nulls)
@@ -164,6 +160,61 @@ class Renderer:
 
     def _refused(self, why: str) -> DeclarationError:
         return DeclarationError(f"the {self._message} template {why}")
+
+
+class KeyTemplate:
+    """An item id as a template over columns, where no single column tells the items apart.
+
+    Raises DeclarationError where it cannot be compiled or reads no column.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._renderer = Renderer(source, "item_id")
+        #: The columns it reads, sorted.
+        self.fields = self._renderer.fields
+        if not self.fields:
+            raise DeclarationError(
+                f"item_id {source!r} reads no column, so all items would have the same id: "
+                "name a column as {{ column }}"
+            )
+
+    def texts(
+        self, columns: Sequence[Sequence[Any]], describe_row: Callable[[int], str]
+    ) -> Iterator[str]:
+        """The id of each row; `columns` holds the values of `fields`, one sequence each.
+
+        Raises CorpusError with `describe_row(position)` for a null, an empty id, and where a row
+        cannot be rendered.
+        """
+        keys = self._renderer.texts_or_nulls(columns, describe_row)
+        for position, key in enumerate(keys):
+            if not key or not _is_encodable(key):
+                raise CorpusError(
+                    f"{describe_row(position)}: {self._complaint(key, columns, position)}; "
+                    "every item needs an id: correct the row or the template"
+                )
+            yield key
+
+    def _complaint(self, key: str | None, columns: Sequence[Sequence[Any]], position: int) -> str:
+        if key is None:
+            return (
+                f"{self._renderer.nulls_of(columns, position)} null and the item_id is made of it"
+            )
+        return "the item_id has half a character" if key else "the item_id is empty"
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_rendered(row: str, error: Exception) -> CorpusError:
+    return CorpusError(
+        f"{row}: the template cannot be rendered: {error}; correct the row or the template"
+    )
 
 
 def _fields_of(tree: nodes.Template) -> tuple[str, ...]:

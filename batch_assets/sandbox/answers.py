@@ -1,27 +1,22 @@
-"""Answers to chat completion requests (OpenAI API reference, Chat completion object)."""
+"""Answers to chat completion requests (OpenAI API reference, Chat completion object), and what
+faults make of an answer in text, whatever its endpoint.
+"""
 
-import json
 from typing import Any
 
-from batch_assets.sandbox.documents import excerpt
-from batch_assets.sandbox.response_schema import response_schema
-from batch_assets.sandbox.tokens import (
-    CHARACTERS_PER_TOKEN,
-    message_text,
-    message_tokens,
-    text_tokens,
-)
-
-SUMMARY_CHARACTERS = 200
+from batch_assets.sandbox.responses import response_saying, response_text
+from batch_assets.sandbox.texts import cut, last_user_text, said_in_format, token_logprobs
+from batch_assets.sandbox.tokens import message_tokens, text_tokens
 
 
 def chat_completion(body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
-    content, finish_reason = _cut(_content(body), _token_limit(body))
+    content, is_cut = cut(_content(body), _token_limit(body))
     count = body.get("n") or 1
+    logprobs = {"content": token_logprobs(content), "refusal": None}
     choice: dict[str, Any] = {
         "message": {"role": "assistant", "content": content, "refusal": None, "annotations": []},
-        "logprobs": None,
-        "finish_reason": finish_reason,
+        "logprobs": logprobs if body.get("logprobs") else None,
+        "finish_reason": "length" if is_cut else "stop",
     }
     return {
         "id": f"chatcmpl-{reply_id}",
@@ -29,55 +24,51 @@ def chat_completion(body: dict[str, Any], reply_id: str, created: int) -> dict[s
         "created": created,
         "model": body["model"],
         "choices": [{"index": index, **choice} for index in range(count)],
-        "usage": _usage(message_tokens(body["messages"]), text_tokens(content) * count),
+        "usage": usage(message_tokens(body["messages"]), text_tokens(content) * count),
         "service_tier": "default",
         "system_fingerprint": "fp_sandbox",
     }
 
 
+def answer_text(answer: dict[str, Any]) -> str:
+    """What the model said; nothing where the endpoint does not answer in text."""
+    match answer.get("object"):
+        case "chat.completion":
+            text: str = answer["choices"][0]["message"]["content"]
+        case "text_completion":
+            text = answer["choices"][0]["text"]
+        case "response":
+            text = response_text(answer)
+        case _:
+            text = ""
+    return text
+
+
 def answered_with(
-    completion: dict[str, Any], content: str | None, finish_reason: str, **message: Any
+    answer: dict[str, Any], content: str | None, finish_reason: str, **message: Any
 ) -> dict[str, Any]:
-    """The completion as it would be had the model said something else."""
-    choices = [
-        choice
-        | {
-            "finish_reason": finish_reason,
-            "message": choice["message"] | {"content": content} | message,
-        }
-        for choice in completion["choices"]
-    ]
-    return completion | {"choices": choices}
+    """The answer as it would be had the model said something else.
+
+    Unchanged where the endpoint does not answer in text.
+    """
+    match answer.get("object"):
+        case "chat.completion":
+            change = {"content": content, **message}
+            choices = [
+                {**choice, "finish_reason": finish_reason, "message": choice["message"] | change}
+                for choice in answer["choices"]
+            ]
+        case "text_completion":
+            change = {"text": content or "", "finish_reason": finish_reason}
+            choices = [choice | change for choice in answer["choices"]]
+        case "response":
+            return response_saying(answer, content, finish_reason, message.get("refusal"))
+        case _:
+            return answer
+    return answer | {"choices": choices}
 
 
-def _content(body: dict[str, Any]) -> str:
-    text = _last_user_text(body["messages"])
-    wanted = body.get("response_format") or {"type": "text"}
-    if wanted["type"] == "json_schema":
-        document = response_schema(wanted["json_schema"]).maker.document(text)
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    if wanted["type"] == "json_object":
-        return json.dumps({"summary": excerpt(text)}, ensure_ascii=False, separators=(",", ":"))
-    return f"In short: {excerpt(text, SUMMARY_CHARACTERS)}"
-
-
-def _last_user_text(messages: list[Any]) -> str:
-    asked = [message for message in messages if message.get("role") == "user"]
-    return message_text((asked or messages)[-1])
-
-
-def _token_limit(body: dict[str, Any]) -> int | None:
-    limit: int | None = body.get("max_completion_tokens") or body.get("max_tokens")
-    return limit
-
-
-def _cut(content: str, token_limit: int | None) -> tuple[str, str]:
-    if token_limit is None or text_tokens(content) <= token_limit:
-        return content, "stop"
-    return content[: token_limit * CHARACTERS_PER_TOKEN], "length"
-
-
-def _usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
@@ -90,3 +81,14 @@ def _usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def _content(body: dict[str, Any]) -> str:
+    wanted = body.get("response_format") or {"type": "text"}
+    text = last_user_text(body["messages"])
+    return said_in_format(text, wanted["type"], wanted.get("json_schema"))
+
+
+def _token_limit(body: dict[str, Any]) -> int | None:
+    limit: int | None = body.get("max_completion_tokens") or body.get("max_tokens")
+    return limit

@@ -6,7 +6,17 @@ from typing import Any
 
 from batch_assets.sandbox.answers import chat_completion
 from batch_assets.sandbox.chat_rules import chat_refusal
-from batch_assets.sandbox.tokens import message_tokens
+from batch_assets.sandbox.completions import completion, completions_refusal
+from batch_assets.sandbox.embeddings import (
+    MAX_INPUTS_PER_BATCH,
+    embedding_list,
+    embeddings_refusal,
+)
+from batch_assets.sandbox.images import images, images_refusal
+from batch_assets.sandbox.moderations import DEFAULT_MODEL, moderation, moderations_refusal
+from batch_assets.sandbox.responses import response, response_tokens, responses_refusal
+from batch_assets.sandbox.rules import Refusal
+from batch_assets.sandbox.tokens import input_texts, message_tokens, text_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,44 +34,133 @@ class Endpoint(ABC):
     """Body parameters whose absence fails the whole batch at validation."""
     name: str
     """How OpenAI names the endpoint in its error texts."""
+    default_model: str | None = None
+    """The model of a body that names none, where the endpoint allows that."""
+    max_inputs: int | None = None
+    """Inputs that all requests of a batch may have together."""
 
     @abstractmethod
-    def refusal(self, body: dict[str, Any]) -> dict[str, Any] | None:
+    def refusal(self, body: dict[str, Any]) -> Refusal:
         """The error body of a 400 answer, or None if the request would be answered."""
 
     @abstractmethod
     def input_tokens(self, body: dict[str, Any]) -> int: ...
 
     @abstractmethod
-    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> Reply:
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
         """The answer to a body that has no refusal."""
+
+    def inputs(self, body: dict[str, Any]) -> int:
+        return 0
 
     def reply(self, body: dict[str, Any], reply_id: str, created: int) -> Reply:
         refused = self.refusal(body)
         if refused is not None:
             return Reply(status_code=400, body=refused)
-        return self.answer(body, reply_id, created)
+        answer = self.answer(body, reply_id, created)
+        usage = answer.get("usage", {})
+        return Reply(
+            status_code=200,
+            body=answer,
+            input_tokens=usage.get("prompt_tokens", usage.get("input_tokens", 0)),
+            output_tokens=usage.get("completion_tokens", usage.get("output_tokens", 0)),
+        )
 
 
 class ChatCompletions(Endpoint):
     required = ("model", "messages")
     name = "Chat Completions"
 
-    def refusal(self, body: dict[str, Any]) -> dict[str, Any] | None:
+    def refusal(self, body: dict[str, Any]) -> Refusal:
         return chat_refusal(body)
 
     def input_tokens(self, body: dict[str, Any]) -> int:
         return message_tokens(body.get("messages"))
 
-    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> Reply:
-        completion = chat_completion(body, reply_id, created)
-        usage = completion["usage"]
-        return Reply(
-            status_code=200,
-            body=completion,
-            input_tokens=usage["prompt_tokens"],
-            output_tokens=usage["completion_tokens"],
-        )
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return chat_completion(body, reply_id, created)
 
 
-ENDPOINTS: dict[str, Endpoint] = {"/v1/chat/completions": ChatCompletions()}
+class Responses(Endpoint):
+    required = ("model", "input")
+    name = "Responses"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return responses_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return response_tokens(body)
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return response(body, reply_id, created)
+
+
+class Embeddings(Endpoint):
+    required = ("model", "input")
+    name = "Embeddings"
+    max_inputs = MAX_INPUTS_PER_BATCH
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return embeddings_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return sum(map(text_tokens, input_texts(body["input"])))
+
+    def inputs(self, body: dict[str, Any]) -> int:
+        return len(input_texts(body["input"]))
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return embedding_list(body)
+
+
+class Moderations(Endpoint):
+    required = ("input",)
+    name = "Moderations"
+    default_model = DEFAULT_MODEL
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return moderations_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return 0  # It costs nothing and queues nothing.
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return moderation(body, reply_id)
+
+
+class Completions(Endpoint):
+    required = ("model", "prompt")
+    name = "Completions"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return completions_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return sum(map(text_tokens, input_texts(body["prompt"])))
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return completion(body, reply_id, created)
+
+
+class ImageGenerations(Endpoint):
+    required = ("model", "prompt")
+    name = "Images"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return images_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return sum(map(text_tokens, input_texts(body["prompt"])))
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return images(body, created)
+
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "/v1/chat/completions": ChatCompletions(),
+    "/v1/completions": Completions(),
+    "/v1/embeddings": Embeddings(),
+    "/v1/images/generations": ImageGenerations(),
+    "/v1/moderations": Moderations(),
+    "/v1/responses": Responses(),
+}

@@ -2,7 +2,7 @@
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from batch_assets.sandbox.errors import ApiError, missing_parameter, unsupported_value
 from batch_assets.sandbox.multipart import FormReader, MalformedForm, form_boundary
@@ -77,14 +77,21 @@ def retrieve_file(request: Request) -> JSONResponse:
     return JSONResponse(sandbox.files.get(request.path_params["file_id"]).to_json())
 
 
-def file_content(request: Request) -> FileResponse:
+def file_content(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
     file = sandbox.files.get(request.path_params["file_id"])
-    return FileResponse(
-        sandbox.files.content_path(file.id),
+    path = sandbox.files.content_path(file.id)
+    content = FileResponse(
+        path,
         media_type="application/octet-stream",
         filename=file.filename,
+        stat_result=path.stat() if file.bytes == 0 else None,
     )
+    if file.bytes:
+        return content
+    # Of an empty file the client has all with the headers, and may reset the sandbox before a
+    # FileResponse would open it: what fails after the headers costs the client its connection.
+    return Response(headers=content.headers)
 
 
 def delete_file(request: Request) -> JSONResponse:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from batch_assets.sandbox.answers import answered_with
+from batch_assets.sandbox.answers import answer_text, answered_with
 from batch_assets.sandbox.call_faults import ErrorStatus, snake_case
 
 Line = dict[str, Any]
@@ -247,8 +247,7 @@ USUAL_ERRORS: dict[int, dict[str, str | None]] = {
 
 
 def _text(line: Line) -> str:
-    text: str = line["response"]["body"]["choices"][0]["message"]["content"]
-    return text
+    return answer_text(line["response"]["body"])
 
 
 def _answering(line: Line, text: str | None, finish_reason: str = "stop", **message: Any) -> Line:

@@ -5,8 +5,10 @@ wording of each complaint is that of the API's own 400 answers, as reported in p
 Keywords are an allow list there too: one that is not listed is refused, not ignored.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, TypeAlias
 
 MAX_PROPERTIES = 5_000
@@ -31,6 +33,8 @@ FORMATS = frozenset(
 )
 TYPES = frozenset({"string", "number", "boolean", "integer", "object", "array", "null"})
 
+LOOKAROUND = re.compile(r"\(\?<?[=!]")
+
 Path: TypeAlias = tuple[str, ...]
 
 
@@ -46,6 +50,7 @@ class _Totals:
     depth: int = 0
     enum_values: int = 0
     name_characters: int = 0
+    root: Mapping[str, Any]
     definitions: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -60,14 +65,14 @@ def check_strict_schema(schema: Any) -> None:
         raise SchemaRefused("In context=(), 'anyOf' is not permitted.")
     definitions = _definitions(schema)
     names = sum(len(reference.rpartition("/")[2]) for reference in definitions - {"#"})
-    totals = _Totals(definitions=definitions, name_characters=names)
+    totals = _Totals(root=schema, definitions=definitions, name_characters=names)
     _check(schema, (), 0, totals)
     _check_totals(totals)
 
 
 def _definitions(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
-        f"#/{section}/{name}"
+        f"#/{section}/{name.replace('~', '~0').replace('/', '~1')}"
         for section in ("$defs", "definitions")
         if isinstance(schema.get(section), dict)
         for name in schema[section]
@@ -92,6 +97,7 @@ def _check(node: Any, path: Path, depth: int, totals: _Totals) -> None:
     if "array" in types and "items" not in node:
         raise _refused(path, "array schema missing items.")
     _check_values(node, path, totals)
+    _check_branches(node, path, totals)
     # An object or an array is one level; a reference starts to count anew, as recursion must.
     depth += bool(types & {"object", "array"})
     totals.depth = max(totals.depth, depth)
@@ -145,6 +151,11 @@ def _check_object(node: Mapping[str, Any], path: Path, totals: _Totals) -> None:
 def _check_values(node: Mapping[str, Any], path: Path, totals: _Totals) -> None:
     if "format" in node and node["format"] not in FORMATS:
         raise _refused(path, f"'{node['format']}' is not a valid format.")
+    if isinstance(node.get("pattern"), str) and LOOKAROUND.search(node["pattern"]):
+        place = ".".join(("$", *path, "pattern"))
+        raise SchemaRefused(
+            f"Invalid JSON schema: regex lookaround is not supported. Found at {place}."
+        )
     if "const" in node:
         totals.name_characters += _characters([node["const"]])
     if "enum" not in node:
@@ -160,6 +171,54 @@ def _check_values(node: Mapping[str, Any], path: Path, totals: _Totals) -> None:
             f"Expected at most {MAX_MANY_ENUM_CHARACTERS} total characters across enum values "
             f"when there are more than {MANY_ENUM_VALUES} enum values, but received {characters}."
         )
+
+
+def _check_branches(node: Mapping[str, Any], path: Path, totals: _Totals) -> None:
+    """The sampler decides for a branch at the first key of an object."""
+    if "anyOf" not in node:
+        return
+    branches = node["anyOf"]
+    if not isinstance(branches, list) or not branches:
+        raise _refused(path, "'anyOf' is required to be a non-empty array.")
+    firsts = [first for branch in branches if (first := _first_key(branch, totals.root))]
+    for (key, schema), (other_key, other_schema) in combinations(firsts, 2):
+        if key == other_key and not _are_distinct(schema, other_schema):
+            raise SchemaRefused(
+                "Invalid schema: Objects provided via 'anyOf' must not share identical first keys. "
+                "Consider adding a discriminator key or rearranging the properties to ensure the "
+                "first key is unique."
+            )
+
+
+def _first_key(branch: Any, root: Mapping[str, Any]) -> tuple[str, Any] | None:
+    node = _pointed_to(branch, root)
+    properties = node.get("properties") if isinstance(node, dict) else None
+    if not isinstance(properties, dict) or not properties:
+        return None
+    key = next(iter(properties))
+    return key, _pointed_to(properties[key], root)
+
+
+def _pointed_to(node: Any, root: Mapping[str, Any]) -> Any:
+    for _ in range(MAX_PATH):
+        if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
+            return node
+        steps = node["$ref"].split("/")[1:]
+        node = root
+        for step in steps:
+            step = step.replace("~1", "/").replace("~0", "~")
+            node = node.get(step) if isinstance(node, dict) else None
+    return None
+
+
+def _are_distinct(schema: Any, other: Any) -> bool:
+    """Whether two discriminators share no value; a key without fixed values is none."""
+    allowed, others = (
+        [part["const"]] if "const" in part else part.get("enum", [])
+        for part in (schema, other)
+        if isinstance(part, dict)
+    )
+    return bool(allowed and others) and not any(value in others for value in allowed)
 
 
 def _characters(values: list[Any]) -> int:

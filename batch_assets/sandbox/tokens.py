@@ -29,3 +29,28 @@ def message_tokens(messages: Any) -> int:
     if not isinstance(messages, list):
         return 0
     return sum(text_tokens(message_text(message)) + TOKENS_PER_MESSAGE for message in messages)
+
+
+def input_texts(value: Any) -> list[str]:
+    """The texts of an `input` or `prompt`; of an array of tokens, a text of as many tokens."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        return []
+    if any(isinstance(part, int) for part in value):
+        return [_text_of_tokens(value)]
+    return [part if isinstance(part, str) else _text_of_tokens(part) for part in value]
+
+
+def _text_of_tokens(tokens: Any) -> str:
+    if not isinstance(tokens, list):
+        return ""
+    return "".join(
+        str(token).rjust(CHARACTERS_PER_TOKEN)[:CHARACTERS_PER_TOKEN] for token in tokens
+    )
+
+
+def pieces(text: str) -> list[str]:
+    """The text's tokens."""
+    starts = range(0, len(text), CHARACTERS_PER_TOKEN)
+    return [text[start : start + CHARACTERS_PER_TOKEN] for start in starts]

@@ -3,7 +3,8 @@
 Codes and texts are what OpenAI's API was seen to answer: the comments "Expecting -" in
 llama-stack's tests/integration/batches/test_batches_errors.py were taken from the API. For
 `empty_file` and `too_many_tasks` only the codes are on record (stdapi-ai#240), not the texts;
-`invalid_method` and `invalid_custom_id` are ours.
+`invalid_method`, `invalid_custom_id` and
+`too_many_inputs` are ours.
 """
 
 from collections.abc import Iterator
@@ -68,6 +69,13 @@ def validate_input(path: Path, url: str, settings: Settings) -> Validation:
             )
             return Validation(errors=[batch_error("too_many_tasks", message)])
         check.read(number, line)
+    most = check.max_inputs
+    if most is not None and check.inputs > most:
+        message = (
+            f"The batch input file contains {check.inputs} inputs, more than the maximum of {most} "
+            "for one batch."
+        )
+        return Validation(errors=[batch_error("too_many_inputs", message)])
     if check.total == 0:
         return Validation(errors=[batch_error("empty_file", "The batch input file is empty.")])
     return Validation(
@@ -108,9 +116,11 @@ class _InputCheck:
         self.total = 0
         self.refused = 0
         self.input_tokens = 0
+        self.inputs = 0
         self.model: str | None = None
         self._url = url
         self._endpoint: Endpoint = ENDPOINTS[url]
+        self.max_inputs = self._endpoint.max_inputs
         self._custom_ids: set[str] = set()
 
     def read(self, number: int, line: bytes) -> None:
@@ -125,6 +135,7 @@ class _InputCheck:
                 )
             return
         self.input_tokens += self._endpoint.input_tokens(body)
+        self.inputs += self._endpoint.inputs(body)
         self.refused += self._endpoint.refusal(body) is not None
 
     def _body(self, line: bytes) -> dict[str, Any]:
@@ -165,7 +176,9 @@ class _InputCheck:
         if body.get("stream"):
             message = f"{self._endpoint.name}: Streaming is not supported in the Batch API."
             raise _Invalid("streaming_unsupported", message, "body.stream")
-        model = _expect(body["model"], str, "a string", "body.model")
+        model = _expect(
+            body.get("model", self._endpoint.default_model), str, "a string", "body.model"
+        )
         if self.model is None:
             self.model = model
         if model != self.model:

@@ -37,7 +37,7 @@ def ask_again(
     folding = Folding(recipe, deployment.files, request_set, manifest, waves)
     ordinals = folding.ended_as(outcomes)
     if len(ordinals):
-        plan_next_wave(deployment, request_set, manifest, ordinals)
+        plan_next_wave(deployment, recipe, request_set, manifest, ordinals)
     return len(ordinals)
 
 

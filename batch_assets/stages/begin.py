@@ -32,7 +32,7 @@ def begin(
     if carried:
         # What was carried over stands for the first wave.
         rest = rest_of(manifest.requests, found.carried)
-        plan_next_wave(deployment, request_set, manifest, rest, carried=carried)
+        plan_next_wave(deployment, recipe, request_set, manifest, rest, carried=carried)
     else:
         plan(
             deployment,

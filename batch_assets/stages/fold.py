@@ -6,6 +6,7 @@ whichever of them are missing, twice there or not ours.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,7 @@ from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.domain.shard import Shard
 from batch_assets.domain.wave import UNCOUNTED
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.prompt.chat_answers import AnswerLine, Verdict
-from batch_assets.prompt.output import OutputType
+from batch_assets.prompt.answers import AnswerLine, Verdict
 from batch_assets.stages.asked import Ordinals, asked_ordinals
 from batch_assets.stages.counts import TOKENS, LineCounts, ProviderCounts, WaveCounts
 from batch_assets.stages.raw import CarriedLine, blocks, decode_carried, raw_files
@@ -32,7 +32,7 @@ Flags = npt.NDArray[np.bool_]
 _SUMMED = (*TOKENS, "executions", "attempts", "uncounted")
 
 
-def verdict_schema(output: OutputType) -> pa.Schema:
+def verdict_schema(arrow_type: pa.DataType) -> pa.Schema:
     """Columns of a fold: a verdict's fields, then how often and where it was asked last."""
     return pa.schema(
         [
@@ -41,7 +41,7 @@ def verdict_schema(output: OutputType) -> pa.Schema:
             ("error_code", pa.string()),
             ("error_message", pa.string()),
             ("answer", pa.large_string()),
-            ("output", output.arrow_type),
+            ("output", arrow_type),
             ("model", pa.string()),
             ("finish_reason", pa.string()),
             ("input_tokens", pa.int64()),
@@ -49,6 +49,7 @@ def verdict_schema(output: OutputType) -> pa.Schema:
             ("output_tokens", pa.int64()),
             ("reasoning_tokens", pa.int64()),
             ("executions", pa.int16()),
+            ("logprobs", pa.large_string()),
             # Times it was asked and that counted, and times that did not.
             ("attempts", pa.int16()),
             ("uncounted", pa.int16()),
@@ -119,7 +120,7 @@ class Folder:
         self._files = files
         self._layout = layout
         self._prefix = custom_id_prefix(layout.digest)
-        self._schema = verdict_schema(recipe.output)
+        self._schema = verdict_schema(recipe.endpoint.arrow_type)
         #: Of shards of later waves that are not behind the fold yet.
         self._ordinals: dict[str, Ordinals] = {}
         self.counts = LineCounts()
@@ -219,7 +220,7 @@ class Folder:
                     window.rows += len(kept)
                     yield self._as_batch(kept, shard, batch)
 
-    def _place(self, line: AnswerLine, shard: Shard, window: _Window) -> int | None:
+    def _place(self, line: AnswerLine[Any], shard: Shard, window: _Window) -> int | None:
         """The place of the request that a line answers; None where it is none of the window's."""
         ordinal = ordinal_of(line.custom_id or "", self._prefix)
         if ordinal is None or not shard.holds(ordinal):

@@ -51,7 +51,7 @@ class Folding:
         self._waves = waves
         self._retries = recipe.retries
         self._index = ItemIndex(files, layout.items)
-        self._schema = verdict_schema(recipe.output)
+        self._schema = verdict_schema(recipe.endpoint.arrow_type)
         self._shared = self._index.shared_ordinals()
         self._held: pa.Table = self._schema.empty_table()
         self.folder = Folder(recipe, files, layout, carried=bool(request_set.carried))

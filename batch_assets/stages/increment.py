@@ -39,7 +39,7 @@ def increment(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -
     earlier = ledger.increments.of(request_set)
     read_in_wave = _waves_read(deployment, request_set, [each.path for each in earlier])
     path = layout.increment(len(earlier), secrets.token_hex(4))
-    with create_parquet(files, path, results_schema(recipe.output)) as parquet:
+    with create_parquet(files, path, results_schema(recipe.endpoint.arrow_type)) as parquet:
         if request_set.resolved_at is not None:
             for batch in stream_parquet(files, layout.results):
                 parquet.write(_unread(batch, read_in_wave))
@@ -103,7 +103,7 @@ class _FinalRows(ResultsSink):
         parquet: ParquetSink,
         read_in_wave: npt.NDArray[np.int16],
     ) -> None:
-        super().__init__(manifest, recipe.output, parquet)
+        super().__init__(manifest, recipe.endpoint.arrow_type, parquet)
         self._retries = recipe.retries
         self._read_in_wave = read_in_wave
 

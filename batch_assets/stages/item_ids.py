@@ -5,7 +5,8 @@ import numpy as np
 from batch_assets.corpus import Rows
 from batch_assets.corpus.column_text import as_text
 from batch_assets.domain.errors import CorpusError
-from batch_assets.prompt.template import Renderer
+from batch_assets.prompt.messages import values_of
+from batch_assets.prompt.template import KeyTemplate
 
 #: Between a source's namespace and the item's key there; no namespace has it.
 _SEPARATOR = ":"
@@ -18,7 +19,7 @@ class ItemIds:
     """
 
     def __init__(self, declared: str) -> None:
-        self._template = Renderer(declared, "item_id") if "{{" in declared else None
+        self._template = KeyTemplate(declared) if "{{" in declared else None
         self._declared = declared
         #: The columns that the ids are made from.
         self.columns = (declared,) if self._template is None else self._template.fields
@@ -26,7 +27,9 @@ class ItemIds:
     def keys(self, rows: Rows) -> list[str]:
         """Each row's key as its source has it. Raises CorpusError for a null."""
         if self._template is not None:
-            columns = [rows.batch.column(name).to_pylist() for name in self.columns]
+            columns = [
+                values_of(rows.batch.column(name), name, rows.name_of) for name in self.columns
+            ]
             return list(self._template.texts(columns, rows.name_of))
         column = as_text(rows.batch.column(self._declared))
         if column.null_count:

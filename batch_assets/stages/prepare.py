@@ -5,7 +5,7 @@ import pyarrow as pa
 from batch_assets.corpus import Rows
 from batch_assets.domain.errors import CorpusError
 from batch_assets.domain.request import custom_id_prefix
-from batch_assets.domain.shard import Limits
+from batch_assets.domain.shard import Limits, Size
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, write_manifest
 from batch_assets.files.parquet import ParquetSink, create_parquet
@@ -83,8 +83,8 @@ def _write(
         inference=recipe.inference,
         partition_key=layout.partition_key,
         digest=surveyed.digest,
-        shape_digest=recipe.requests.shape_digest,
-        endpoint=recipe.requests.endpoint,
+        shape_digest=recipe.endpoint.shape_digest,
+        endpoint=recipe.endpoint.url,
         model=recipe.model,
         source_ref=source_ref,
         items=items.rows,
@@ -112,7 +112,7 @@ class _RequestWriter:
         shards: ShardSink,
         items: ParquetSink,
     ) -> None:
-        self._requests = recipe.requests
+        self._endpoint = recipe.endpoint
         self._item_ids = ItemIds(recipe.corpus.item_id)
         self._prefix = custom_id_prefix(layout.digest)
         self._surveyed = surveyed
@@ -120,7 +120,7 @@ class _RequestWriter:
         self._items = items
         #: Ordinal of the first request of each shared body; None for an oversize one.
         self._first_of: dict[bytes, int | None] = {}
-        self.fingerprints = Fingerprints(recipe.requests.endpoint)
+        self.fingerprints = Fingerprints(recipe.endpoint.url)
         self.requests = 0
         self.duplicates = 0
         self.oversize = 0
@@ -131,7 +131,7 @@ class _RequestWriter:
         ordinals: list[int | None] = []
         duplicates: list[bool] = []
         fingerprints: list[bytes] = []
-        bodies = self._requests.bodies(rows.batch, rows.name_of)
+        bodies = self._endpoint.bodies(rows.batch, rows.name_of)
         for item_id, body in zip(ids, bodies, strict=True):
             fingerprint = self.fingerprints.of(body)
             self.fingerprints.take(item_id, fingerprint)
@@ -147,12 +147,16 @@ class _RequestWriter:
 
     def _ask(self, body: bytes) -> int | None:
         """The ordinal of a new request; None where no batch can hold it."""
-        line = self._requests.line(f"{self._prefix}{self.requests}", body)
-        tokens = self._surveyed.estimate.tokens(len(body))
-        if not self._shards.fits(len(line), tokens):
+        line = self._endpoint.line(f"{self._prefix}{self.requests}", body)
+        size = Size(
+            bytes=len(line),
+            tokens=self._surveyed.estimate.tokens(len(body)),
+            inputs=self._endpoint.inputs(body),
+        )
+        if not self._shards.fits(size):
             self.oversize += 1
             return None
-        self._shards.write(self.requests, line, tokens)
+        self._shards.write(self.requests, line, size)
         self.requests += 1
         return self.requests - 1
 

@@ -48,7 +48,8 @@ def read_results(
         )
     _number_what_is_new(deployment, recipe, partition_keys)
     inference = recipe.inference
-    schema = results_schema(recipe.output).insert(0, pa.field(SEQUENCE, pa.int64(), nullable=False))
+    number = pa.field(SEQUENCE, pa.int64(), nullable=False)
+    schema = results_schema(recipe.endpoint.arrow_type).insert(0, number)
     batches: list[pa.RecordBatch] = []
     for each in deployment.ledger.increments.after(
         inference, after_sequence, partition_keys=partition_keys

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from batch_assets.corpus import FileCorpus
+from batch_assets.corpus import Corpus
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
-from batch_assets.prompt.chat import ChatRequests
-from batch_assets.prompt.chat_answers import AnswerLine, Verdict, judge, read_lines
-from batch_assets.prompt.output import OutputType
+from batch_assets.prompt.endpoints import Endpoint
+from batch_assets.prompt.ready import ReadyRequests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +17,11 @@ class Recipe:
 
     inference: str
     model: str
-    corpus: FileCorpus
-    requests: ChatRequests
-    output: OutputType
+    corpus: Corpus
+    endpoint: Endpoint | ReadyRequests
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether answers of earlier request sets are carried over.
     reuse: bool = True
-
-    @property
-    def endpoint(self) -> "_Chat":
-        return _Chat(self.output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +36,3 @@ class Deployment:
     #: Who asks for the partitions that are submitted, a backfill's id: fair shares are counted by
     #: it. Empty means the owner.
     origin: str = ""
-
-
-@dataclass(frozen=True)
-class _Chat:
-    output: OutputType
-
-    def read_lines(self, block: bytes) -> list[AnswerLine]:
-        return read_lines(block)
-
-    def judge(self, line: AnswerLine) -> Verdict:
-        return judge(line, self.output)

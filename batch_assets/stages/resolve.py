@@ -56,14 +56,14 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set)
     folding = Folding(recipe, deployment.files, request_set, manifest, waves)
-    schema = results_schema(recipe.output)
+    schema = results_schema(recipe.endpoint.arrow_type)
     earlier = _earlier(deployment.files, layout)
     try:
         with (
             create_parquet(deployment.files, layout.results, schema) as parquet,
             closing(earlier) if earlier else nullcontext(),
         ):
-            sink = ResultsSink(manifest, recipe.output, parquet, earlier)
+            sink = ResultsSink(manifest, recipe.endpoint.arrow_type, parquet, earlier)
             folding.write(sink)
             asks_again = folding.again and _may_ask(request_set)
             in_charge = _stands(deployment, request_set)
@@ -131,7 +131,7 @@ def _ask_next_wave(
     wait = recipe.retries.wait_before(request_set.wave + 1, seed)
     not_before = deployment.ledger.clock() + wait
     wanted = np.frombuffer(folding.again, dtype=np.int64)
-    plan_next_wave(deployment, request_set, manifest, wanted, not_before=not_before)
+    plan_next_wave(deployment, recipe, request_set, manifest, wanted, not_before=not_before)
 
 
 def _is_news(deployment: Deployment, ended_at: datetime | None) -> bool:

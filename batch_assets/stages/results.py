@@ -11,7 +11,6 @@ from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.usage import Usage
 from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import ParquetSink
-from batch_assets.prompt.output import OutputType
 from batch_assets.stages.counts import TOKENS, WaveCounts, outcomes_in, usage_in
 from batch_assets.stages.earlier import EarlierResults
 
@@ -35,6 +34,7 @@ _FROM_VERDICT = (
     "cached_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "logprobs",
     "attempts",
     "executions",
     "wave",
@@ -54,14 +54,15 @@ _FROM_ITEM = (
 )
 
 
-def results_schema(output: OutputType) -> pa.Schema:
+def results_schema(arrow_type: pa.DataType) -> pa.Schema:
     """One row per item, in the corpus's order, which `item_index` counts from 0.
 
     `output` is the answer as the output type, null unless the outcome is ok; `answer` is the text
-    as the model wrote it. `attempts` is how often the item was asked; times that failed for the
-    account's sake, or were cancelled, do not count. `executions`, the answers that came back from
-    the model, and tokens are those of all waves, and stand with the first of the items that share a
-    request, so that their sum is what is paid for.
+    as the model wrote it; `logprobs`, where they were asked for, are their JSON. `attempts` is how
+    often the item was asked; times that failed for the account's sake, or were cancelled, do not
+    count. `executions`, the answers that came back from the model, and tokens are those of all
+    waves, and stand with the first of the items that share a request, so that their sum is what is
+    paid for. `reused_from` is the request set whose answer was carried over, at no cost.
     """
     return pa.schema(
         [
@@ -69,7 +70,7 @@ def results_schema(output: OutputType) -> pa.Schema:
             pa.field("outcome", pa.string(), nullable=False),
             pa.field("error_code", pa.string()),
             pa.field("error_message", pa.string()),
-            pa.field("output", output.arrow_type),
+            pa.field("output", arrow_type),
             pa.field("answer", pa.large_string()),
             pa.field("model", pa.string()),
             pa.field("finish_reason", pa.string()),
@@ -77,6 +78,7 @@ def results_schema(output: OutputType) -> pa.Schema:
             pa.field("cached_tokens", pa.int64()),
             pa.field("output_tokens", pa.int64()),
             pa.field("reasoning_tokens", pa.int64()),
+            pa.field("logprobs", pa.large_string()),
             pa.field("attempts", pa.int16(), nullable=False),
             pa.field("executions", pa.int16(), nullable=False),
             pa.field("wave", pa.int16()),
@@ -142,12 +144,12 @@ class ResultsSink:
     def __init__(
         self,
         manifest: Manifest,
-        output: OutputType,
+        arrow_type: pa.DataType,
         parquet: ParquetSink,
         earlier: EarlierResults | None = None,
     ) -> None:
         self._manifest = manifest
-        self._schema = results_schema(output)
+        self._schema = results_schema(arrow_type)
         self._parquet = parquet
         self._earlier = earlier
         self.summary = Summary()

@@ -4,7 +4,7 @@ What is carried over is the provider's line as it stands, not what was made of i
 with the rest. Only valid answers are carried over; the other requests are asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.store import NewFile
+from batch_assets.ledger.sketches import Relative
 from batch_assets.stages.plan import layout_of
 from batch_assets.stages.raw import CarriedLine, decode_carried, raw_files, whole_lines
 from batch_assets.stages.recipe import Deployment, Recipe
@@ -90,11 +91,26 @@ def reuse(
             if not relative.is_open:
                 for ordinal, line in search.answers_of(relative.request_set):
                     carrier.take(ordinal, line)
-    awaited = next(
-        (r.request_set for r in relatives if r.is_open and search.asks_the_rest(r.request_set)),
-        None,
-    )
-    return Reuse(carried=search.found(), awaited=awaited)
+    return Reuse(carried=search.found(), awaited=_awaited(search, relatives, manifest))
+
+
+def _awaited(
+    search: "_Search", relatives: Sequence[Relative], manifest: Manifest
+) -> RequestSet | None:
+    """The request set on its way that is to be waited for.
+
+    Of the same partition, any that asks some of the rest. Of another, one that asks most of it: a
+    copied or renamed file. Partitions that have a few requests in common would otherwise wait for
+    each other, one provider's day after the other.
+    """
+    rest = manifest.requests - len(search.found())
+    for relative in relatives:
+        if relative.is_open:
+            common = search.in_common(relative.request_set)
+            is_own = relative.request_set.partition_key == manifest.partition_key
+            if common and (is_own or common >= rest / 2):
+                return relative.request_set
+    return None
 
 
 def _fingerprints(files: Files, layout: RequestSetLayout, requests: int) -> pa.Array:
@@ -122,9 +138,9 @@ class _Search:
         """Ordinals of the requests with an answer."""
         return np.flatnonzero(self._is_found)
 
-    def asks_the_rest(self, source: RequestSet) -> bool:
-        """Whether the source has a request that is without an answer so far."""
-        return len(self._in_common(source)[0]) > 0
+    def in_common(self, source: RequestSet) -> int:
+        """How many requests the source has that are without an answer so far."""
+        return len(np.unique(self._in_common(source)[1]))
 
     def answers_of(self, source: RequestSet) -> Iterator[tuple[int, CarriedLine]]:
         """Each request that the source has a valid answer to, with its line."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from batch_assets.domain.shard import Limits, Shard, ShardFill
+from batch_assets.domain.shard import Limits, Shard, ShardFill, Size
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.store import NewFile
 
@@ -26,19 +26,19 @@ class ShardSink:
         self._first = self._last = 0
         self.shards: list[Shard] = []
 
-    def fits(self, line_bytes: int, tokens: int) -> bool:
+    def fits(self, size: Size) -> bool:
         """Whether a batch can hold the request at all."""
-        return not self._fill.never_fits(line_bytes, tokens)
+        return not self._fill.never_fits(size)
 
-    def write(self, ordinal: int, line: bytes, tokens: int) -> None:
+    def write(self, ordinal: int, line: bytes, size: Size) -> None:
         """Append a request; begins the next shard where this one is full."""
-        if not self._fill.has_room(len(line), tokens):
+        if not self._fill.has_room(size):
             self.finish_shard()
         if self._file is None:
             path = self._layout.shard(self._wave, len(self.shards))
             self._file = self._open.enter_context(self._files.create(path))
             self._first = ordinal
-        self._fill.take(len(line), tokens)
+        self._fill.take(size)
         self._last = ordinal
         self._lines.append(line)
         self._waiting += len(line)
@@ -63,6 +63,7 @@ class ShardSink:
                 tokens=self._fill.tokens,
                 first_ordinal=self._first,
                 last_ordinal=self._last,
+                inputs=self._fill.inputs,
             )
         )
         self._fill.empty()

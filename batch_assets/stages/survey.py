@@ -34,13 +34,13 @@ class Survey:
 class Fingerprints:
     """Fingerprints of requests, and the digest of the request set that they and the ids make."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = hashlib.sha256(endpoint.encode())
-        self._content = self._endpoint.copy()
+    def __init__(self, url: str) -> None:
+        self._url = hashlib.sha256(url.encode())
+        self._content = self._url.copy()
 
     def of(self, body: bytes) -> bytes:
         """What equal requests have in common and others have not."""
-        digest = self._endpoint.copy()
+        digest = self._url.copy()
         digest.update(body)
         return digest.digest()[:FINGERPRINT_BYTES]
 
@@ -65,8 +65,8 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
 
     Raises CorpusError for a null or repeated item id, and for a row that cannot be rendered.
     """
-    item_ids, requests = ItemIds(recipe.corpus.item_id), recipe.requests
-    fingerprints = Fingerprints(requests.endpoint)
+    item_ids, endpoint = ItemIds(recipe.corpus.item_id), recipe.endpoint
+    fingerprints = Fingerprints(endpoint.url)
     id_hashes, short_forms = array("q"), array("q")
     sample = Sample()
     for rows in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
@@ -74,7 +74,7 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
         id_hashes.extend(map(hash, ids))
         texts = []
         sampled = sample.positions(len(ids))
-        bodies = requests.bodies(rows.batch, rows.name_of)
+        bodies = endpoint.bodies(rows.batch, rows.name_of)
         for position, (item_id, body) in enumerate(zip(ids, bodies, strict=True)):
             fingerprint = fingerprints.of(body)
             fingerprints.take(item_id, fingerprint)
@@ -113,13 +113,13 @@ def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
                 f"{corpus.source_ref(partition_key)}: no column {name!r} for the item id; "
                 f"it has {listed}: name one of them as item_id"
             )
-    missing = [name for name in recipe.requests.fields if name not in present]
+    missing = [name for name in recipe.endpoint.fields if name not in present]
     if missing:
         raise DeclarationError(
             f"{corpus.source_ref(partition_key)}: the prompt of {recipe.inference} reads "
             f"{', '.join(missing)}, which it does not have; it has {listed}"
         )
-    return list(dict.fromkeys([*id_columns, *recipe.requests.fields]))
+    return list(dict.fromkeys([*id_columns, *recipe.endpoint.fields]))
 
 
 def _repeated(hashes: "array[int]") -> frozenset[int]:

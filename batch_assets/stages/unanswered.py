@@ -3,7 +3,7 @@
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.outcome import Failure, Outcome, failure_of
 from batch_assets.domain.shard import Shard
-from batch_assets.prompt.chat_answers import Verdict, shortened
+from batch_assets.prompt.answers import Verdict, shortened
 
 #: Code of an item whose batch was refused for the sake of another one.
 NOT_RUN = "not_run"

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -10,11 +11,12 @@ import pyarrow.compute as pc
 from batch_assets.domain.batch import BatchState, RequestSet
 from batch_assets.domain.errors import LedgerError
 from batch_assets.domain.outcome import Failure
+from batch_assets.domain.shard import Shard, Size
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files.manifest import Manifest, write_shards
 from batch_assets.stages.fold import Collected, Flags
 from batch_assets.stages.plan import layout_of, plan, shards_of_wave
-from batch_assets.stages.recipe import Deployment
+from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.shards import create_shards
 
 
@@ -68,6 +70,7 @@ def asked_again(policy: RetryPolicy, verdicts: pa.Table) -> Flags:
 
 def plan_next_wave(
     deployment: Deployment,
+    recipe: Recipe,
     request_set: RequestSet,
     manifest: Manifest,
     ordinals: npt.NDArray[np.int64],
@@ -90,8 +93,7 @@ def plan_next_wave(
             with files.open(shard.path) as lines:
                 for ordinal, line in enumerate(lines, start=shard.first_ordinal):
                     if ordinal in mine:
-                        tokens = -(-len(line) * shard.tokens // shard.bytes)
-                        sink.write(ordinal, line, tokens)
+                        sink.write(ordinal, line, _size_of(recipe, line, shard))
     shards = tuple(sink.shards)
     write_shards(files, layout.wave_manifest(wave), shards)
     plan(
@@ -103,3 +105,17 @@ def plan_next_wave(
         not_before=not_before,
         carried=carried,
     )
+
+
+class _Request(msgspec.Struct):
+    body: msgspec.Raw
+
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+
+
+def _size_of(recipe: Recipe, line: bytes, shard: Shard) -> Size:
+    """What a request of an earlier shard takes, its tokens by its part of the shard's."""
+    inputs = recipe.endpoint.inputs(bytes(_decode_request(line).body)) if shard.inputs else 0
+    tokens = -(-len(line) * shard.tokens // shard.bytes)
+    return Size(bytes=len(line), tokens=tokens, inputs=inputs)

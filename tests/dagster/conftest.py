@@ -115,7 +115,7 @@ class World:
         self, inference: ba.Inference, sleep: Callable[[float], None]
     ) -> dg.Definitions:
         """The same, with what a waiting run does instead of sleeping."""
-        recipe, partitions = inference.recipe(), partitions_of(inference.corpus)
+        recipe, partitions = inference.recipe(), partitions_of(inference.corpus, inference.name)
         keys = InferenceKeys(inference=inference.name, provider=inference.provider)
         submit = submit_assets(recipe, keys, partitions, description=None)
         collect = collect_assets(recipe, keys, partitions, min_coverage=0.95, sleep=sleep)

@@ -81,7 +81,7 @@ def test_a_wrong_declaration_is_refused_before_anything_is_loaded(world, over, s
 def test_a_corpus_that_is_not_there_is_refused_with_its_path(world):
     corpus = ba.FileCorpus(path=str(world.folder / "nowhere"), item_id="id")
 
-    with pytest.raises(CorpusError, match=r"/nowhere: no such Parquet file .* check the corpus's"):
+    with pytest.raises(CorpusError, match=r"/nowhere: no such file, .* check the corpus's"):
         world.inference(corpus)
 
 

@@ -5,29 +5,31 @@ from factories import a_shard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_assets.domain.shard import Limits, ShardFill
+from batch_assets.domain.shard import Limits, ShardFill, Size
 
 limits = st.builds(
     Limits,
     requests=st.integers(1, 4),
     bytes=st.integers(1, 9),
     tokens=st.none() | st.integers(1, 7),
+    inputs=st.none() | st.integers(1, 7),
 )
-#: Bytes and tokens, small enough that limits are met exactly and often.
-requests = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 4)), max_size=40)
+#: Small enough that limits are met exactly and often.
+sizes = st.builds(Size, bytes=st.integers(1, 5), tokens=st.integers(0, 4), inputs=st.integers(0, 4))
+requests = st.lists(sizes, max_size=40)
 
 
-def cut(limits: Limits, requests: list[tuple[int, int]]) -> tuple[list[list[int]], list[int]]:
+def cut(limits: Limits, requests: list[Size]) -> tuple[list[list[int]], list[int]]:
     """Positions of the requests shard by shard, and those that no batch can hold."""
     fill, shards, oversize = ShardFill(limits), [[]], []
-    for position, request in enumerate(requests):
-        if fill.never_fits(*request):
+    for position, size in enumerate(requests):
+        if fill.never_fits(size):
             oversize.append(position)
             continue
-        if not fill.has_room(*request):
+        if not fill.has_room(size):
             fill.empty()
             shards.append([])
-        fill.take(*request)
+        fill.take(size)
         shards[-1].append(position)
     return [shard for shard in shards if shard], oversize
 
@@ -38,8 +40,9 @@ def test_every_shard_stays_within_every_limit(limits, requests):
 
     for shard in shards:
         assert len(shard) <= limits.requests
-        assert sum(requests[position][0] for position in shard) <= limits.bytes
-        assert limits.tokens is None or sum(requests[p][1] for p in shard) <= limits.tokens
+        assert sum(requests[position].bytes for position in shard) <= limits.bytes
+        assert limits.tokens is None or sum(requests[p].tokens for p in shard) <= limits.tokens
+        assert limits.inputs is None or sum(requests[p].inputs for p in shard) <= limits.inputs
 
 
 @given(limits, requests)
@@ -59,8 +62,9 @@ def test_a_shard_ends_only_where_the_next_request_does_not_fit(limits, requests)
         together = [requests[position] for position in (*shard, following[0])]
         assert (
             len(together) > limits.requests
-            or sum(size for size, _ in together) > limits.bytes
-            or sum(tokens for _, tokens in together) > (limits.tokens or 0)
+            or sum(size.bytes for size in together) > limits.bytes
+            or sum(size.tokens for size in together) > (limits.tokens or 1000)
+            or sum(size.inputs for size in together) > (limits.inputs or 1000)
         )
 
 
@@ -70,12 +74,14 @@ def test_a_request_is_oversize_only_where_it_alone_is_more_than_a_batch_holds(li
 
     assert oversize == [
         position
-        for position, (size, tokens) in enumerate(requests)
-        if size > limits.bytes or (limits.tokens is not None and tokens > limits.tokens)
+        for position, size in enumerate(requests)
+        if size.bytes > limits.bytes
+        or (limits.tokens is not None and size.tokens > limits.tokens)
+        or (limits.inputs is not None and size.inputs > limits.inputs)
     ]
 
 
-@pytest.mark.parametrize("unit", ["requests", "bytes", "tokens"])
+@pytest.mark.parametrize("unit", ["requests", "bytes", "tokens", "inputs"])
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_lets_nothing_through_is_refused(unit, limit):
     allowed = {"requests": 1, "bytes": 1, "tokens": None}

@@ -1,14 +1,37 @@
-"""Lines as a provider returns them for chat completions."""
+"""Lines as a provider returns them, and the verdicts on them."""
 
 import json
 from typing import Any
 
 from factories import Kind
 
-from batch_assets.prompt import OutputType
-from batch_assets.prompt.chat_answers import Verdict, judge, read_lines
+from batch_assets.prompt import OutputType, Prompt
+from batch_assets.prompt.answers import Verdict
+from batch_assets.prompt.endpoints import Endpoint, compile_endpoint
+from batch_assets.prompt.output import Output, TextOutput
 
 OUTPUT = OutputType(Kind)
+
+
+def an_endpoint(
+    name: str,
+    *,
+    model: str = "gpt-5-mini",
+    prompt: Prompt | None = None,
+    output: Output | None = None,
+    **settings: Any,
+) -> Endpoint:
+    """An endpoint; keywords are settings."""
+    return compile_endpoint(
+        name,
+        model=model,
+        prompt=prompt or Prompt(user="Word: {{ word }}"),
+        output=output or TextOutput(),
+        settings=settings,
+    )
+
+
+CHAT = an_endpoint("chat", output=OUTPUT)
 VALUE = {"label": "plant", "words": ["oak"], "score": 3}
 TEXT = json.dumps(VALUE)
 USAGE = {
@@ -45,7 +68,13 @@ def encoded(*lines: Any) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def verdict(line: Any) -> Verdict:
+def verdict(line: Any, endpoint: Endpoint = CHAT) -> Verdict:
     """The verdict on a line; a dict is encoded, bytes are taken as they are."""
-    [read] = read_lines(line if isinstance(line, bytes) else encoded(line))
-    return judge(read, OUTPUT)
+    [read] = endpoint.read_lines(line if isinstance(line, bytes) else encoded(line))
+    return endpoint.judge(read)
+
+
+def an_answer(body: Any, **line: Any) -> Any:
+    """A line with the body of any endpoint's answer."""
+    response = {"status_code": 200, "request_id": "req", "body": body}
+    return {"id": "batch_req_1", "custom_id": "r-0", "response": response, "error": None} | line

@@ -289,9 +289,8 @@ SHAPES = {
         value={"size": 1, "made": NEW_YEAR},
     ),
     "described model": Shape(
-        type=Annotated[Part, Field(description="Beside a reference it would be refused.")],
-        schema=a_reference("Part"),
-        definitions=PART,
+        type=Annotated[Part, Field(description="It may not stand beside a reference.")],
+        schema={**PART["Part"], "description": "It may not stand beside a reference."},
         arrow=PART_TYPE,
         answer='{"size": 1, "made": null}',
         value={"size": 1, "made": None},

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from answer_lines import (
+    CHAT,
     TEXT,
     VALUE,
     a_choice,
@@ -15,7 +16,7 @@ from answer_lines import (
 )
 
 from batch_assets.domain.outcome import Failure, Outcome
-from batch_assets.prompt.chat_answers import Verdict, read_lines
+from batch_assets.prompt.answers import Verdict
 
 
 def test_a_valid_answer_comes_with_its_value_and_all_that_is_known_of_it():
@@ -190,6 +191,30 @@ def test_token_counts_in_another_form_are_read_all_the_same():
     assert (found.input_tokens, found.output_tokens) == (12, 7)
 
 
+def test_log_probabilities_are_kept_as_json():
+    tokens = [{"token": "oak", "logprob": -0.5, "bytes": [111, 97, 107], "top_logprobs": []}]
+    choice = a_choice() | {"logprobs": {"content": tokens, "refusal": None}}
+
+    found = verdict(a_line(choices=[choice]))
+
+    assert found.outcome is Outcome.OK
+    assert json.loads(found.logprobs or "") == choice["logprobs"]
+
+
+def test_tokens_under_the_names_of_newer_endpoints_count_too():
+    usage = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 4},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 3},
+    }
+
+    found = verdict(a_line(usage=usage))
+
+    counts = (found.input_tokens, found.cached_tokens, found.output_tokens, found.reasoning_tokens)
+    assert counts == (9, 4, 7, 3)
+
+
 def test_a_body_that_came_as_text_is_read():
     line = a_line()
     line["response"]["body"] = json.dumps(line["response"]["body"])
@@ -243,7 +268,7 @@ def test_the_last_of_two_equal_keys_counts():
         b'"custom_id": "r-1"', b'"custom_id": "r-0", "custom_id": "r-1"'
     )
 
-    assert [found.custom_id for found in read_lines(line)] == ["r-1"]
+    assert [found.custom_id for found in CHAT.read_lines(line)] == ["r-1"]
 
 
 def test_an_integer_that_no_column_can_hold_is_an_invalid_answer():

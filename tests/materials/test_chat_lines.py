@@ -1,23 +1,23 @@
 """Reading what a provider returns: a damaged line decides on no other."""
 
 import pytest
-from answer_lines import OUTPUT, a_choice, a_failed_line, a_line, an_unrun_line, encoded, verdict
+from answer_lines import CHAT, a_choice, a_failed_line, a_line, an_unrun_line, encoded, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_assets.domain.outcome import Failure, Outcome
-from batch_assets.prompt.chat_answers import AnswerLine, judge, read_lines
+from batch_assets.prompt.answers import AnswerLine
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"", b"\n\n \n"])
 def test_lines_may_end_in_several_ways(ending):
     block = b"\n".join(encoded(a_line(f"r-{n}")).strip() for n in range(3)) + ending
 
-    assert [line.custom_id for line in read_lines(block)] == ["r-0", "r-1", "r-2"]
+    assert [line.custom_id for line in CHAT.read_lines(block)] == ["r-0", "r-1", "r-2"]
 
 
 def test_no_bytes_are_no_lines():
-    assert read_lines(b"") == []
+    assert CHAT.read_lines(b"") == []
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_a_line_whose_id_cannot_be_read_spoils_no_other(garbage):
     """Row 46: one bad line among good ones."""
     block = encoded(a_line("r-0")) + garbage + b"\n" + encoded(a_line("r-1"))
 
-    lines = read_lines(block)
+    lines = CHAT.read_lines(block)
 
     found = [line for line in lines if line.custom_id]
     assert [line.custom_id for line in found] == ["r-0", "r-1"]
-    assert {judge(line, OUTPUT).outcome for line in found} == {Outcome.OK}
+    assert {CHAT.judge(line).outcome for line in found} == {Outcome.OK}
     assert [line.is_unreadable for line in lines] in ([False, True, False], [False] * 3)
 
 
@@ -82,7 +82,7 @@ LINES = [
     a_line("r-3", choices=[a_choice('{"a": "\\ud83d'), a_choice()]),
     an_unrun_line("batch_expired") | {"custom_id": "r-4"},
 ]
-READ = read_lines(encoded(*LINES))
+READ = CHAT.read_lines(encoded(*LINES))
 
 
 @st.composite
@@ -102,7 +102,7 @@ def test_no_damage_of_one_line_changes_what_its_neighbours_say(damage):
     whole = [encoded(line) for line in LINES]
     whole[victim] = damaged + b"\n"
 
-    found = read_lines(b"".join(whole))
+    found = CHAT.read_lines(b"".join(whole))
 
     neighbours = [line for number, line in enumerate(READ) if number != victim]
     assert [line for line in found if line in neighbours] == neighbours
@@ -110,9 +110,9 @@ def test_no_damage_of_one_line_changes_what_its_neighbours_say(damage):
 
 @given(st.binary(max_size=300))
 def test_no_bytes_make_reading_fail(block):
-    for line in read_lines(block):
+    for line in CHAT.read_lines(block):
         assert isinstance(line, AnswerLine)
-        assert judge(line, OUTPUT).outcome in Outcome
+        assert CHAT.judge(line).outcome in Outcome
 
 
 #: What a line is made of, so that random JSON comes close to it.
@@ -124,5 +124,5 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
 @given(st.recursive(scalars, lambda part: st.lists(part) | st.dictionaries(keys, part)))
 def test_no_line_of_json_makes_judging_fail(line):
-    for found in read_lines(encoded(line)):
-        assert judge(found, OUTPUT).outcome in Outcome
+    for found in CHAT.read_lines(encoded(line)):
+        assert CHAT.judge(found).outcome in Outcome

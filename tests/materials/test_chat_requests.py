@@ -9,34 +9,32 @@ import pytest
 from factories import Kind
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import completion_create_params as sdk
 
-from batch_assets.domain.errors import CorpusError, DeclarationError
+from batch_assets.domain.errors import CorpusError
 from batch_assets.prompt import OutputType, Prompt
-from batch_assets.prompt.chat import RESERVED_SETTINGS, SETTINGS, ChatRequests, check_settings
+from batch_assets.prompt.endpoints import Endpoint, compile_endpoint
+from batch_assets.prompt.output import JsonMode, TextOutput
 
 OUTPUT = OutputType(Kind)
 
 
-def requests(
-    user: str = "Word: {{ word }}", system: str | None = None, **over: Any
-) -> ChatRequests:
+def requests(user: str = "Word: {{ word }}", system: str | None = None, **over: Any) -> Endpoint:
     facts: dict[str, Any] = {"model": "gpt-5-mini", "output": OUTPUT, "settings": {}}
-    return ChatRequests(prompt=Prompt(user=user, system=system), **facts | over)
+    return compile_endpoint("chat", prompt=Prompt(user=user, system=system), **facts | over)
 
 
-def bodies(made: ChatRequests, **columns: Any) -> list[Any]:
+def bodies(made: Endpoint, **columns: Any) -> list[Any]:
     rows = pa.RecordBatch.from_pydict(columns)
     return [json.loads(body) for body in made.bodies(rows, lambda position: f"row {position}")]
 
 
-def contents(made: ChatRequests, **columns: Any) -> list[tuple[str, ...]]:
+def contents(made: Endpoint, **columns: Any) -> list[tuple[str, ...]]:
     """The text of each message of each row."""
     found = (body["messages"] for body in bodies(made, **columns))
     return [tuple(message["content"] for message in messages) for messages in found]
 
 
-def complaint(made: ChatRequests, **columns: Any) -> str:
+def complaint(made: Endpoint, **columns: Any) -> str:
     with pytest.raises(CorpusError) as refused:
         bodies(made, **columns)
     return refused.value.message
@@ -228,49 +226,63 @@ def test_the_order_of_settings_changes_nothing():
     assert list(one.bodies(rows, str)) == list(other.bodies(rows, str))
 
 
-def test_every_setting_of_the_sdk_is_free_or_has_a_reason_not_to_be():
-    """Row 44: what the endpoint takes is what the official SDK says it takes."""
-    known = {*sdk.CompletionCreateParamsBase.__annotations__, "stream"}
+def test_free_text_has_no_format():
+    [body] = bodies(requests(output=TextOutput()), word=["oak"])
 
-    assert known == SETTINGS | RESERVED_SETTINGS.keys()
-    assert not SETTINGS & RESERVED_SETTINGS.keys()
+    assert body.keys() == {"model", "messages"}
 
 
-def test_the_settings_that_are_not_free_are_these():
-    assert set(RESERVED_SETTINGS) == {
-        # given by the inference itself
-        *("model", "messages", "response_format"),
-        # a batch has none of it
-        *("stream", "stream_options", "n", "service_tier", "web_search_options"),
-        # an answer is text of the output type
-        *("audio", "modalities", "moderation", "prediction"),
-        *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+def test_json_mode_is_asked_for_as_such():
+    [body] = bodies(requests(output=JsonMode()), word=["oak"])
+
+    assert body["response_format"] == {"type": "json_object"}
+
+
+def a_whole_body(word: str) -> dict[str, Any]:
+    """What a callable of the user's may return."""
+    messages = [{"role": "user", "content": word}]
+    return {"messages": messages, "temperature": 0.1} | FIELDS.get(word, {})
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "hot": {"temperature": 9},
+    "two": {"n": 2},
+    "typo": {"temprature": 1},
+    "other": {"response_format": {"type": "text"}},
+}
+
+
+def body_requests(**settings: Any) -> Endpoint:
+    prompt = Prompt(call=a_whole_body)
+    return compile_endpoint("chat", model="m", prompt=prompt, output=OUTPUT, settings=settings)
+
+
+def test_a_whole_body_gets_the_model_and_the_format_and_keeps_its_own_settings():
+    [body] = bodies(body_requests(temperature=0.9, seed=7), word=["oak"])
+
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "oak"}],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "Kind", "strict": True, "schema": OUTPUT.schema},
+        },
+        "seed": 7,
+        "temperature": 0.1,
     }
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS))
-def test_a_free_setting_is_passed_on(name):
-    check_settings({name: 1})
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("hot", "setting 'temperature' cannot be 9: Expected `float` <= 2.0"),
+        ("two", "setting 'n' cannot be given: an item has one answer"),
+        ("typo", "setting 'temprature' is unknown to /v1/chat/completions"),
+        ("other", "'response_format' comes from the output type"),
+    ],
+)
+def test_a_whole_body_may_set_what_a_user_may_set(word, why):
+    message = complaint(body_requests(), word=["oak", word])
 
-    assert bodies(requests(settings={name: 1}), word=["oak"])[0][name] == 1
-
-
-@pytest.mark.parametrize("name", sorted(RESERVED_SETTINGS))
-def test_a_setting_that_is_not_free_is_refused_with_the_reason(name):
-    """Row 41: web search among them, which no batch does."""
-    with pytest.raises(
-        DeclarationError, match=f"{name!r} cannot be given: {RESERVED_SETTINGS[name]}"
-    ):
-        check_settings({name: 1})
-
-
-def test_an_unknown_setting_is_refused_beside_those_that_are_known():
-    """Row 42: the endpoint would refuse every line of the batch, minutes later."""
-    with pytest.raises(DeclarationError, match=r"'temprature' is unknown .* temperature, "):
-        check_settings({"temprature": 1})
-
-
-@pytest.mark.parametrize("value", [float("nan"), dt.date(2026, 1, 1), {1, 2}, {"a": object()}])
-def test_a_setting_that_is_no_json_is_refused(value):
-    with pytest.raises(DeclarationError, match="'seed' cannot be written as JSON"):
-        check_settings({"seed": value})
+    assert message.startswith("row 1: the body that the prompt's call returned cannot be sent: ")
+    assert why in message

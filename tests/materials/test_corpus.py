@@ -35,6 +35,21 @@ class Remembering(MemoryFileSystem):
 fsspec.register_implementation("remembering", Remembering, clobber=True)
 
 
+class Forbidden(MemoryFileSystem):
+    """Says of nothing what is in it."""
+
+    protocol = "forbidden"
+
+    def isdir(self, path: str) -> bool:
+        return True
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        raise PermissionError("access denied")
+
+
+fsspec.register_implementation("forbidden", Forbidden, clobber=True)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of two partitions, `a` and `b`."""
@@ -71,8 +86,8 @@ def test_each_file_of_a_folder_is_a_partition_named_like_it(folder):
     assert corpus(folder).partition_keys() == ["a", "b"]
 
 
-def test_what_is_no_visible_parquet_file_is_no_partition(folder):
-    for name in (".a.parquet", "notes.txt", "c.parquet.crc", "d.csv"):
+def test_what_is_no_visible_file_of_a_known_format_is_no_partition(folder):
+    for name in (".a.parquet", "notes.txt", "c.parquet.crc", "d.json", "e.gz"):
         (folder / name).write_bytes(b"")
     (folder / "spark.parquet").mkdir()
 
@@ -112,7 +127,11 @@ def test_a_pattern_stands_for_the_files_it_matches(folder, pattern, keys):
 
 
 def test_a_pattern_reaches_into_folders(folder):
-    assert corpus(folder.parent / "**" / "*.parquet").partition_keys() == ["a", "b"]
+    """The folders below its fixed part are part of the key."""
+    a_corpus(folder / "2026" / "may", key="a")
+
+    assert corpus(folder / "**" / "*.parquet").partition_keys() == ["2026/may/a", "a", "b"]
+    assert corpus(folder.parent / "*" / "*.parquet").partition_keys() == ["corpus/a", "corpus/b"]
 
 
 def test_one_file_is_one_partition_whatever_its_ending(folder):
@@ -167,7 +186,7 @@ def test_a_relative_path_begins_at_the_working_directory(folder, monkeypatch):
 def test_a_path_without_files_is_named_with_a_way_out(folder, path):
     (folder.parent / "empty").mkdir()
 
-    with pytest.raises(CorpusError, match="no such Parquet file or folder"):
+    with pytest.raises(CorpusError, match="no such file, and no folder or pattern with files"):
         corpus(folder.parent / path).partition_keys()
 
 
@@ -176,14 +195,22 @@ def test_a_kind_of_url_that_nobody_knows_is_named():
         corpus("nosuch://bucket").partition_keys()
 
 
+@pytest.mark.parametrize("look", ["partition_keys", "source_ref"])
+def test_a_folder_that_may_not_be_read_is_named_with_a_way_out(look):
+    found = corpus("forbidden://corpus")
+
+    with pytest.raises(CorpusError, match="cannot be listed: access denied; check that you may"):
+        found.source_ref("a") if look == "source_ref" else found.partition_keys()
+
+
 def test_two_files_of_one_name_are_both_named(folder):
-    a_corpus(folder / "deeper", key="a")
+    (folder / "a.csv").write_text("id\n1\n")
 
     with pytest.raises(CorpusError) as refused:
-        corpus(folder.parent / "**" / "*.parquet").partition_keys()
+        corpus(folder).partition_keys()
 
     assert str(folder / "a.parquet") in refused.value.message
-    assert str(folder / "deeper" / "a.parquet") in refused.value.message
+    assert str(folder / "a.csv") in refused.value.message
     assert refused.value.message.endswith("would both be partition 'a': rename one of the files")
 
 
@@ -199,7 +226,7 @@ def test_a_file_that_was_renamed_away_is_missed_by_its_name(folder, look):
     found = corpus(folder)
     (folder / "a.parquet").rename(folder / "c.parquet")
 
-    with pytest.raises(CorpusError, match=r"has no file a\.parquet: put it back"):
+    with pytest.raises(CorpusError, match="has no file for partition a: put it back"):
         getattr(found, look)("a")
 
 
@@ -208,7 +235,7 @@ def test_a_file_that_is_renamed_away_while_it_is_looked_for_is_missed_by_its_nam
     batches = found.read("a", ["id"])
     (folder / "a.parquet").unlink()
 
-    with pytest.raises(CorpusError, match=r"has no file a\.parquet: put it back"):
+    with pytest.raises(CorpusError, match="has no file for partition a: put it back"):
         next(batches)
 
 

@@ -7,8 +7,9 @@ import pytest
 from factories import Kind
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, Field, create_model, model_validator
 from shapes import a_model
+from typing_extensions import TypedDict
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.prompt import OutputType
@@ -67,6 +68,15 @@ def test_what_is_no_pydantic_model_is_refused(path):
 )
 def test_the_provider_sees_a_name_that_it_takes(model, name):
     assert OutputType(create_model(model, a=(int, ...))).name == name
+
+
+class Renamed(TypedDict):
+    here: Annotated[int, Field(alias="there")]
+
+
+def test_only_a_model_may_give_a_field_another_name():
+    with pytest.raises(DeclarationError, match="output Renamed, field there: only a Pydantic"):
+        OutputType(Renamed)
 
 
 def test_a_valid_answer_is_read():

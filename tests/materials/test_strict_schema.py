@@ -36,6 +36,14 @@ class Empty(BaseModel):
     pass
 
 
+def nested(levels: int) -> type[BaseModel]:
+    """Lists inside each other, in a field."""
+    type_: Any = int
+    for _ in range(levels - 1):
+        type_ = list[type_]
+    return a_model(x=type_)
+
+
 def untitled(schema: Any) -> Any:
     """A schema without the titles that Pydantic gives every field; a field `title` stays."""
     if isinstance(schema, list):
@@ -114,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[], type[BaseModel]], str]] = {
     "set": (lambda: a_model(x=set[str]), "field x: strict mode has no uniqueItems"),
     "shortest text": (
         lambda: a_model(x=Annotated[str, Field(min_length=1)]),
-        "field x: strict mode has no minLength; check it in a validator instead",
+        r"field x: strict mode has no minLength here; write it as a pattern such as \^\.\{3,\}\$",
     ),
     "longest text or null": (
         lambda: a_model(x=Annotated[str, Field(max_length=9)] | None),
@@ -165,7 +173,7 @@ def test_the_field_is_named_down_to_where_it_stands():
 def test_the_lookahead_that_pydantic_gives_a_decimal_is_left_out():
     """Constrained sampling cannot follow it, and OpenAI answers with a 500."""
     members = [{"type": "number"}, {"type": "string", "pattern": r"^(?!^[-+.]*$)\d*$"}]
-    schema = {"type": "object", "properties": {"price": {"anyOf": members}}}
+    schema = an_object(price={"anyOf": members})
 
     strict = strict_schema(schema, "Answer")
 
@@ -178,11 +186,16 @@ def test_the_lookahead_that_pydantic_gives_a_decimal_is_left_out():
         (lambda: a_model(**{f"f{n}": int for n in range(5_001)}), "5001 fields are more than"),
         (lambda: a_model(x=Literal[tuple(range(1_001))]), "1001 choices are more than"),
         (
-            lambda: a_model(x=enum.Enum("Long", {f"m{n}": f"{n:0121}" for n in range(1_000)})),
-            "characters of names and choices are more than",
+            lambda: a_model(**{"f" * 60_001: int, "g" * 60_000: int}),
+            "120001 characters of names and choices are more than",
         ),
+        (
+            lambda: a_model(x=enum.Enum("Long", {f"m{n}": f"{n:0100}" for n in range(251)})),
+            "25100 characters of 251 choices are more than strict mode's 15000",
+        ),
+        (lambda: nested(11), "11 levels of nesting are more than strict mode's 10"),
     ],
-    ids=["fields", "choices", "characters"],
+    ids=["fields", "choices", "characters", "characters of many choices", "levels"],
 )
 def test_a_model_beyond_the_providers_size_is_refused(model, sentence):
     with pytest.raises(DeclarationError, match=sentence):

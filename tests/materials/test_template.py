@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.prompt import Prompt
-from batch_assets.prompt.template import Renderer
+from batch_assets.prompt.template import KeyTemplate, Renderer
 
 
 def printed(source: str, **row: Any) -> str:
@@ -104,6 +104,14 @@ def test_a_template_prints_what_jinja_prints(source, expected):
     }
 
     assert printed(source, **row) == expected
+
+
+def test_json_in_a_prompt_is_written_as_a_reader_would():
+    """Escapes are paid for."""
+    row = {"b": "<größe> & 'x'", "a": [1, None]}
+
+    assert printed("{{ row | tojson }}", row=row) == """{"b": "<größe> & 'x'", "a": [1, null]}"""
+    assert printed("{{ row | tojson(indent=1) }}", row={"a": 1}) == '{\n "a": 1\n}'
 
 
 @given(st.text())
@@ -246,3 +254,64 @@ def test_rows_are_not_evaluated_further_than_they_are_asked_for():
     texts = Renderer("{{ a }}").texts([["x", None]], str)
 
     assert next(texts) == "x"
+
+
+def keys(source: str, *rows: dict[str, Any]) -> list[str]:
+    template = KeyTemplate(source)
+    columns = [[row[name] for row in rows] for name in template.fields]
+    return list(template.texts(columns, lambda position: f"p.parquet, row {position}"))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ a }}", ["x", "y"]),
+        ("{{ b }}-{{ a }}", ["1-x", "2-y"]),
+        ("{{ '%03d' | format(b) }}", ["001", "002"]),
+        ("{{ c or a }}", ["x", "y"]),
+    ],
+)
+def test_an_item_id_may_be_made_of_columns(source, expected):
+    rows = [{"a": "x", "b": 1, "c": None}, {"a": "y", "b": 2, "c": None}]
+
+    assert keys(source, *rows) == expected
+
+
+def test_an_item_id_names_the_columns_it_is_made_of():
+    assert KeyTemplate("{{ b }}-{{ a }}").fields == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("source", "row", "why"),
+    [
+        ("{{ a }}-{{ b }}", {"a": "x", "b": None}, "b is null and the item_id is made of it"),
+        ("{{ a.b }}", {"a": {"b": None}}, "a part of a field is null and the item_id is made of"),
+        ("{{ a }}", {"a": ""}, "the item_id is empty; every item needs an id: correct the row"),
+        ("{{ a or '' }}", {"a": None}, "the item_id is empty"),
+        ("{{ 1 / a }}", {"a": 0}, "the template cannot be rendered: division by zero"),
+        ("{{ a }}{{ '\\ud83d' }}", {"a": "x"}, "the item_id has half a character"),
+    ],
+)
+def test_a_row_without_an_item_id_is_named(source, row, why):
+    with pytest.raises(CorpusError) as refused:
+        keys(source, row)
+
+    assert refused.value.message.startswith("p.parquet, row 0: ")
+    assert why in refused.value.message
+
+
+def test_the_row_without_an_item_id_is_counted_from_the_first():
+    with pytest.raises(CorpusError, match=r"p.parquet, row 2: a is null"):
+        keys("{{ a }}", {"a": "x"}, {"a": "y"}, {"a": None})
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{{ a", "the item_id template cannot be compiled: line 1"),
+        ("{{ 1 + 1 }}", "reads no column, so all items would have the same id"),
+    ],
+)
+def test_an_item_id_that_tells_no_items_apart_is_refused(source, why):
+    with pytest.raises(DeclarationError, match=why):
+        KeyTemplate(source)

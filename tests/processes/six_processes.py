@@ -102,7 +102,7 @@ def take_turn(deployment: Deployment, job: Job, number: int) -> int:
     for key in keys:
         if request_sets.current("words", key) is None:
             manifest = prepare(job.recipe, key, files=deployment.files, limits=LIMITS)
-        submit(deployment, job.recipe, manifest)
+            submit(deployment, job.recipe, manifest)
     poll(deployment)
     for key in keys:
         request_set = request_sets.current("words", key)

@@ -120,7 +120,10 @@ def test_a_server_that_stops_cuts_what_hangs(work_done):
             hanging = pool.submit(urllib.request.urlopen, call)
             assert reached.wait(10)
         assert isinstance(hanging.exception(10), ConnectionError)
-    assert set(threading.enumerate()) <= threads
+    left = set(threading.enumerate()) - threads
+    for thread in left:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_a_sandbox_in_a_process_of_its_own_stops_though_a_call_hangs(tmp_path):

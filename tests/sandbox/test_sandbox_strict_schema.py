@@ -22,6 +22,9 @@ def nested(levels):
 
 
 TEXT = {"type": "string"}
+CAT = an_object(kind={**TEXT, "const": "cat"}, name=TEXT)
+DOG = an_object(kind={**TEXT, "enum": ["dog", "wolf"]}, name=TEXT)
+FIRST_KEYS = "Objects provided via 'anyOf' must not share identical first keys."
 ALLOWED = {
     "no property": an_object(),
     "every type": an_object(
@@ -44,6 +47,15 @@ ALLOWED = {
     "enum and const": an_object(a={**TEXT, "enum": ["x"]}, b={**TEXT, "const": "y"}),
     "definitions": {**an_object(a={"$ref": "#/$defs/A"}), "$defs": {"A": an_object(b=TEXT)}},
     "recursion at the root": an_object(a={"anyOf": [{"$ref": "#"}, {"type": "null"}]}),
+    "a union of objects that begin differently": an_object(
+        a={"anyOf": [an_object(b=TEXT, c=TEXT), an_object(c=TEXT, b=TEXT), TEXT]}
+    ),
+    "a union of objects with a discriminator": an_object(a={"anyOf": [CAT, DOG]}),
+    "a union of references with a discriminator": {
+        **an_object(a={"anyOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}),
+        "$defs": {"A": CAT, "B": DOG},
+    },
+    "a pattern with groups": an_object(a={**TEXT, "pattern": "^(?:a|b)(?P<n>c)$"}),
     "ten levels": nested(10),
     "5,000 properties": an_object(**{f"p{n}": TEXT for n in range(5_000)}),
     "1,000 enum values": an_object(a={**TEXT, "enum": [f"{n}" for n in range(1_000)]}),
@@ -89,6 +101,44 @@ REFUSED = {
         "In context=('properties', 'a', 'anyOf', '0'), 'oneOf' is not permitted.",
     ),
     "allOf": (an_object(a={"allOf": [TEXT]}), "'allOf' is not permitted."),
+    "objects of a union that begin alike": (
+        an_object(a={"anyOf": [an_object(b=TEXT), an_object(b=TEXT, c=TEXT)]}),
+        FIRST_KEYS,
+    ),
+    "objects of a union with one discriminator for two": (
+        an_object(a={"anyOf": [CAT, DOG, CAT]}),
+        FIRST_KEYS,
+    ),
+    "references in a union that begin alike": (
+        {
+            **an_object(a={"anyOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}),
+            "$defs": {"A": an_object(b=TEXT), "B": an_object(b={"type": "integer"})},
+        },
+        FIRST_KEYS,
+    ),
+    "an empty union": (an_object(a={"anyOf": []}), "'anyOf' is required to be a non-empty array."),
+    "lookahead": (
+        an_object(a={"type": "array", "items": {**TEXT, "pattern": "^(?!b)a"}}),
+        "regex lookaround is not supported. Found at $.properties.a.items.pattern.",
+    ),
+    "lookbehind": (
+        an_object(a={**TEXT, "pattern": "a(?<=a)b"}),
+        "regex lookaround is not supported. Found at $.properties.a.pattern.",
+    ),
+    "not": (an_object(a={**TEXT, "not": TEXT}), "'not' is not permitted."),
+    "if": (an_object(a={**TEXT, "if": TEXT}), "'if' is not permitted."),
+    "dependentRequired": (
+        {**an_object(a=TEXT), "dependentRequired": {}},
+        "'dependentRequired' is not permitted.",
+    ),
+    "dependentSchemas": (
+        {**an_object(a=TEXT), "dependentSchemas": {}},
+        "'dependentSchemas' is not permitted.",
+    ),
+    "prefixItems": (
+        an_object(a={"type": "array", "items": TEXT, "prefixItems": [TEXT]}),
+        "'prefixItems' is not permitted.",
+    ),
     "patternProperties": (
         {**an_object(), "patternProperties": {}},
         "'patternProperties' is not permitted.",

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import factories
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import Kind, a_corpus, a_recipe, a_table
-from pydantic import field_validator
+from factories import a_corpus, a_recipe, a_table
+from pydantic import BaseModel, field_validator
 
 from batch_assets.domain.control import WaitKind
 from batch_assets.domain.shard import Limits
@@ -29,6 +30,20 @@ def rewrite(tmp_path):
         a_corpus(tmp_path / "corpus", a_table(rows, word=words), key=key)
 
     return write
+
+
+def a_kind_that_nothing_is() -> type[BaseModel]:
+    """A model with the schema of the tests' own, and a validator that takes no answer."""
+
+    class Kind(factories.Kind):
+        __doc__ = factories.Kind.__doc__
+
+        @field_validator("words")
+        @classmethod
+        def nothing_is_right(cls, words: list[str]) -> list[str]:
+            raise ValueError("no words are right")
+
+    return Kind
 
 
 def executed(world) -> int:
@@ -170,17 +185,10 @@ def test_only_valid_answers_are_carried_over(a_world, script, rewrite):
 
 
 def test_an_answer_that_the_output_type_no_longer_takes_is_asked_again(a_world, rewrite):
-    class Narrower(Kind):
-        @field_validator("words")
-        @classmethod
-        def none_is_right(cls, words: list[str]) -> list[str]:
-            raise ValueError("no longer taken")
-
-    Narrower.__name__ = "Kind"
     world = a_world(2, max_waves=1)
     world.carry()
     rewrite(3)
-    narrower = a_recipe(world.recipe.corpus, output=Narrower, max_waves=1)
+    narrower = a_recipe(world.recipe.corpus, output=a_kind_that_nothing_is(), max_waves=1)
     assert narrower.endpoint.shape_digest == world.recipe.endpoint.shape_digest
     world.recipe = narrower
 
@@ -241,6 +249,18 @@ def test_what_another_partition_has_at_the_provider_is_waited_for(a_world, rewri
 
     assert copy.advance().summary.outcomes == {"ok": 30}
     assert executed(world) == 30
+
+
+def test_a_few_requests_that_another_partition_asks_at_this_moment_are_not_waited_for(
+    a_world, tmp_path
+):
+    """Daily partitions with the same empty text would wait a day for each other."""
+    world = a_world(30)
+    world.submit()
+    words = [f"word {row}" if row < 9 else f"other {row}" for row in range(30)]
+    a_corpus(tmp_path / "corpus", a_table(30, word=words), key="next")
+
+    assert replace(world, partition_key="next", manifests=[]).submit().sent == 1
 
 
 def test_another_prompt_does_not_wait(a_world):
@@ -304,16 +324,9 @@ def test_a_look_without_consequence_writes_nothing(a_world, rewrite, files):
 
 
 def test_results_made_anew_by_another_reader_cost_nothing(a_world):
-    class Stricter(Kind):
-        @field_validator("score")
-        @classmethod
-        def never(cls, score: int) -> int:
-            raise ValueError("no score is right")
-
-    Stricter.__name__ = "Kind"
     world = a_world(3)
     world.carry()
-    world.recipe = a_recipe(world.recipe.corpus, output=Stricter)
+    world.recipe = a_recipe(world.recipe.corpus, output=a_kind_that_nothing_is())
 
     again = world.advance()
 

@@ -1,36 +1,24 @@
-"""Reads the lines a provider returns for chat completions, and judges each.
+"""What a provider returns, line by line, and the verdict on one line: the same for all endpoints.
 
 Shapes are those of OpenAI's batch guide (output and error file); every field is optional, since
 providers leave out what they please.
 """
 
 import json
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from batch_assets.domain.outcome import ACCOUNT_CODES, UNRUN_CODES, Failure, Outcome, failure_of
-from batch_assets.prompt.output import InvalidAnswer, OutputType
 
 #: Longest error message kept per item; providers sometimes return a page of HTML.
 _LONGEST_MESSAGE = 500
-
 
 #: Code of a line of which no more can be read than its custom_id, or not even that.
 UNREADABLE = "unreadable_line"
 
 #: A count that an integer column can hold.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class _Message(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _Message | None = None
-    finish_reason: str | None = None
 
 
 class _InputDetails(msgspec.Struct):
@@ -41,37 +29,53 @@ class _OutputDetails(msgspec.Struct):
     reasoning_tokens: _Count | None = None
 
 
-class _Usage(msgspec.Struct):
+class Usage(msgspec.Struct):
+    """Token counts. Older endpoints call them prompt and completion, newer ones input and output;
+    compatible servers mix them.
+    """
+
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
-class _Error(msgspec.Struct):
+class ProviderError(msgspec.Struct):
+    """An error in the provider's words."""
+
     code: str | int | None = None
     message: str | None = None
     type: str | None = None
 
 
-class _Body(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+class Body(msgspec.Struct):
+    """What the answers of all endpoints have in common; each adds its own."""
+
+    usage: Usage | None = None
     model: str | None = None
-    error: _Error | None = None
+    error: ProviderError | None = None
 
 
-class _Response(msgspec.Struct):
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+class Response(msgspec.Struct, Generic[BodyT]):
+    """What the endpoint replied to one request."""
+
     status_code: int | None = None
-    body: _Body | None = None
+    body: BodyT | None = None
 
 
-class AnswerLine(msgspec.Struct):
+class AnswerLine(msgspec.Struct, Generic[BodyT]):
     """One line of an output or error file."""
 
     custom_id: str | None = None
-    response: _Response | None = None
-    error: _Error | None = None
+    response: Response[BodyT] | None = None
+    error: ProviderError | None = None
 
     @property
     def is_completed(self) -> bool:
@@ -92,10 +96,10 @@ class Verdict(NamedTuple):
     failure: Failure | None
     error_code: str | None = None
     error_message: str | None = None
-    #: The answer as the model wrote it.
+    #: The answer as the model wrote it; None where it wrote no text.
     answer: str | None = None
-    #: The answer as a value of the output type; there only when the outcome is ok.
-    output: dict[str, Any] | None = None
+    #: The answer as a value of the endpoint's `arrow_type`; there only when the outcome is ok.
+    output: Any = None
     model: str | None = None
     finish_reason: str | None = None
     input_tokens: int | None = None
@@ -104,46 +108,53 @@ class Verdict(NamedTuple):
     reasoning_tokens: int | None = None
     #: 1 where the model answered, which is what is paid for.
     executions: int = 0
+    #: JSON text of the log probabilities, as the endpoint has them.
+    logprobs: str | None = None
 
-
-_decoder = msgspec.json.Decoder(AnswerLine)
 
 #: What decoding bytes of a stranger may raise.
 _UNDECODABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
-def read_lines(block: bytes) -> list[AnswerLine]:
-    """The lines of a block that ends at a line's end. A damaged line spoils no other.
+class LineReader(Generic[BodyT]):
+    """Reads lines whose responses have bodies of one type."""
 
-    A line whose custom_id can be read but whose rest is not what the guide says comes back with
-    an error of code `unreadable_line`; one whose custom_id cannot be read has that error alone.
-    """
-    try:
-        return _decoder.decode_lines(block)
-    except _UNDECODABLE:
-        return [_read_line(line) for line in block.split(b"\n") if line.strip()]
+    def __init__(self, body: type[BodyT]) -> None:
+        self._line = AnswerLine[body]  # type: ignore[valid-type]
+        self._decoder = msgspec.json.Decoder(self._line)
 
+    def read(self, block: bytes) -> list[AnswerLine[BodyT]]:
+        """The lines of a block that ends at a line's end. A damaged line spoils no other.
 
-def _read_line(line: bytes) -> AnswerLine:
-    try:
-        return _decoder.decode(line)
-    except _UNDECODABLE as error:
-        return _read_odd_line(line, _Error(code=UNREADABLE, message=str(error)))
+        A line whose custom_id can be read but whose rest is not what the guide says comes back
+        with an error of code `unreadable_line`; one whose custom_id cannot be read has that error
+        alone.
+        """
+        try:
+            return self._decoder.decode_lines(block)
+        except _UNDECODABLE:
+            return [self._read_line(line) for line in block.split(b"\n") if line.strip()]
 
+    def _read_line(self, line: bytes) -> AnswerLine[BodyT]:
+        try:
+            return self._decoder.decode(line)
+        except _UNDECODABLE as error:
+            return self._read_odd_line(line, ProviderError(code=UNREADABLE, message=str(error)))
 
-def _read_odd_line(line: bytes, unreadable: _Error) -> AnswerLine:
-    """What can be had of a line that is not as the guide says: an answer in it was paid for."""
-    try:
-        # Unlike the typed decoder this one takes half a surrogate pair, and numbers of any size.
-        found = json.loads(line.decode(errors="replace"), parse_int=_int_or_float)
-    except (ValueError, RecursionError):
-        return AnswerLine(error=unreadable)
-    if not isinstance(found, dict) or not isinstance(found.get("custom_id"), str):
-        return AnswerLine(error=unreadable)
-    try:
-        return msgspec.convert(_as_the_guide_says(found), AnswerLine)
-    except (msgspec.ValidationError, RecursionError):
-        return AnswerLine(custom_id=found["custom_id"], error=unreadable)
+    def _read_odd_line(self, line: bytes, unreadable: ProviderError) -> AnswerLine[BodyT]:
+        """What can be had of a line that is not as the guide says: its answer was paid for."""
+        try:
+            # Unlike the typed decoder this one takes half a surrogate pair, and numbers of any
+            # size.
+            found = json.loads(line.decode(errors="replace"), parse_int=_int_or_float)
+        except (ValueError, RecursionError):
+            return AnswerLine(error=unreadable)
+        if not isinstance(found, dict) or not isinstance(found.get("custom_id"), str):
+            return AnswerLine(error=unreadable)
+        try:
+            return msgspec.convert(_as_the_guide_says(found), self._line)
+        except (msgspec.ValidationError, RecursionError):
+            return AnswerLine(custom_id=found["custom_id"], error=unreadable)
 
 
 def _int_or_float(digits: str) -> int | float:
@@ -179,10 +190,10 @@ def _error(error: Any) -> Any:
     return {"message": error} if isinstance(error, str) else error
 
 
-def _usage(usage: Any) -> _Usage | None:
+def _usage(usage: Any) -> Usage | None:
     """Token counts where they can be read: an answer is not lost for the want of them."""
     try:
-        return msgspec.convert(usage, _Usage | None, strict=False)
+        return msgspec.convert(usage, Usage | None, strict=False)
     except (msgspec.ValidationError, OverflowError):
         return None
 
@@ -200,66 +211,33 @@ def _whole_text(value: Any) -> Any:
             return value
 
 
-def judge(line: AnswerLine, output: OutputType) -> Verdict:
-    """The verdict on one line."""
-    response = line.response
-    body = (None if response is None else response.body) or _Body()
-    error = _error_in(line, body)
-    status = None if response is None else response.status_code
-    if error or response is None or status not in (200, None) or not body.choices:
-        outcome, failure, code, text = _judge_failure(status, error)
-        facts = (outcome, failure, code, text, None, None, body.model, None)
-        return Verdict(*facts, *_counts(body))
-    choice = body.choices[0]
-    message = choice.message or _Message()
-    outcome, error_message, parsed = _judge_choice(choice, message, output)
-    return Verdict(
-        outcome,
-        failure_of(outcome),
-        None,
-        error_message,
-        message.content,
-        parsed,
-        body.model,
-        choice.finish_reason,
-        *_counts(body),
-    )
+Counts = tuple[int | None, int | None, int | None, int | None, int]
 
 
-_Counts = tuple[int | None, int | None, int | None, int | None, int]
-
-
-def _counts(body: _Body) -> _Counts:
-    """The tokens, and whether the model answered: what came in no form we know was paid for too."""
-    usage = body.usage or _Usage()
-    input_details, output_details = usage.prompt_tokens_details, usage.completion_tokens_details
+def counts_of(body: Body, *, answered: bool) -> Counts:
+    """Input, cached, output and reasoning tokens, and whether the model answered: what came in no
+    form we know was paid for too.
+    """
+    usage = body.usage
+    if usage is None:
+        return None, None, None, None, int(answered)
+    input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
+    if input_tokens is None:
+        input_tokens = usage.input_tokens
+    if output_tokens is None:
+        output_tokens = usage.output_tokens
+    input_details = usage.prompt_tokens_details or usage.input_tokens_details
+    output_details = usage.completion_tokens_details or usage.output_tokens_details
     return (
-        usage.prompt_tokens,
+        input_tokens,
         None if input_details is None else input_details.cached_tokens,
-        usage.completion_tokens,
+        output_tokens,
         None if output_details is None else output_details.reasoning_tokens,
-        int(bool(body.choices or usage.completion_tokens)),
+        int(answered or bool(output_tokens)),
     )
 
 
-def _judge_choice(
-    choice: _Choice, message: _Message, output: OutputType
-) -> tuple[Outcome, str | None, dict[str, Any] | None]:
-    if message.refusal:
-        return Outcome.REFUSED, shortened(message.refusal), None
-    if choice.finish_reason == "content_filter":
-        return Outcome.REFUSED, "stopped by the provider's content filter", None
-    if choice.finish_reason == "length":
-        return Outcome.TRUNCATED, "the answer stops at the token limit", None
-    if message.content is None:
-        return Outcome.INVALID, "the answer has no content", None
-    try:
-        return Outcome.OK, None, output.parse(message.content)
-    except InvalidAnswer as error:
-        return Outcome.INVALID, shortened(str(error)), None
-
-
-def _error_in(line: AnswerLine, body: _Body) -> _Error | None:
+def error_in(line: AnswerLine[Any], body: Body) -> ProviderError | None:
     """What went wrong, in the provider's words; an error that says nothing is none."""
     for error in (body.error, line.error):
         if error is not None and (error.code or error.message or error.type):
@@ -267,9 +245,13 @@ def _error_in(line: AnswerLine, body: _Body) -> _Error | None:
     return None
 
 
-def _judge_failure(
-    status: int | None, error: _Error | None
+def judge_failure(
+    status: int | None, error: ProviderError | None, lacking: str
 ) -> tuple[Outcome, Failure | None, str | None, str]:
+    """Outcome, failure, error code and message of a line without an answer.
+
+    `lacking` says what an answer of the endpoint has, and this one has not.
+    """
     code = None if error is None else _code_of(error)
     message = None if error is None else error.message
     if code is not None and code in UNRUN_CODES:
@@ -277,7 +259,7 @@ def _judge_failure(
     elif error is None and status is None:
         outcome, message = Outcome.INVALID, "the line has neither an answer nor an error"
     elif status == 200 or code == UNREADABLE:
-        outcome, message = Outcome.INVALID, message or "the answer has no choices"
+        outcome, message = Outcome.INVALID, message or f"the answer has no {lacking}"
     else:
         outcome = Outcome.ERRORED
         code = code or (None if status is None else str(status))
@@ -285,7 +267,7 @@ def _judge_failure(
     return outcome, failure, code, shortened(message or "no message")
 
 
-def _code_of(error: _Error) -> str | None:
+def _code_of(error: ProviderError) -> str | None:
     """The error's code. Compatible servers name an account's trouble in the type alone."""
     if error.code:
         return str(error.code)
