@@ -22,7 +22,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_assets import Inference, FileCorpus, Prompt
+from batch_assets import FileCorpus, Inference, Prompt
 from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload

@@ -27,10 +27,10 @@ import pyarrow.parquet as pq
 
 from batch_assets import (
     BatchFilesIOManager,
+    FileCorpus,
     Inference,
     LedgerResource,
     OpenAIResource,
-    FileCorpus,
     Prompt,
     batch_inference,
 )

@@ -19,8 +19,8 @@ from batch_assets.sandbox import (
     TruncatedDownload,
 )
 from batch_assets.stages.control import give_up, offer_again
-from batch_assets.stages.poll import poll
 from batch_assets.stages.dispatch import dispatch
+from batch_assets.stages.poll import poll
 
 TWO_ROWS = Limits(requests=2, bytes=10**6)
 #: Real seconds of silence after which a call counts as lost, in tests of silence.
