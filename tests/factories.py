@@ -16,7 +16,7 @@ from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Shard
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.prompt import Prompt, output_of
-from batch_assets.prompt.endpoints import compile_endpoint
+from batch_assets.prompt.packs import endpoint_of
 from batch_assets.stages.recipe import Recipe
 
 
@@ -57,18 +57,20 @@ def a_recipe(
     settings: dict[str, Any] | None = None,
     max_waves: int = 3,
     reuse: bool = True,
+    rows_per_request: int = 1,
 ) -> Recipe:
     """An inference over the corpus, compiled."""
     return Recipe(
         inference=inference,
         model=model,
         corpus=corpus,
-        endpoint=compile_endpoint(
+        endpoint=endpoint_of(
             endpoint,
             model=model,
             prompt=prompt or Prompt(user=user, system=system),
             output=output_of(output),
             settings=settings or {},
+            rows_per_request=rows_per_request,
         ),
         retries=RetryPolicy(max_waves=max_waves),
         reuse=reuse,

@@ -52,6 +52,8 @@ class Failure(StrEnum):
     REJECTED = "rejected"
     #: The provider refuses the account: no credit, a wrong key, a model that it may not use.
     ACCOUNT = "account"
+    #: Its pack brought no answer for it: it is asked in a smaller one, down to one of its own.
+    PACKED = "packed"
     #: The batch was cancelled, and not by us.
     CANCELLED = "cancelled"
     #: A person cancelled the request set before the request ran.

@@ -32,6 +32,11 @@ UNCOUNTED = frozenset({Failure.ACCOUNT, Failure.WITHDRAWN})
 MOST_UNCOUNTED = 5
 
 
+def counts_as_attempt(failure: Failure | None) -> bool:
+    """Whether a time that ended so is one of those that a policy allows an item."""
+    return failure not in UNCOUNTED and failure is not Failure.PACKED
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
     """Which items are asked again in a further wave, how often, and how soon.
@@ -40,7 +45,7 @@ class RetryPolicy:
     """
 
     #: How often an item is asked at most, the first time included. Times that failed for the
-    #: account's sake, or were cancelled, do not count.
+    #: account's sake, were cancelled, or that a pack lost, do not count.
     max_waves: int = 3
     #: Names of the failures that are asked again.
     ask_again: Collection[str] = TRANSIENT
@@ -71,6 +76,8 @@ class RetryPolicy:
 
         `attempts` is how often it was asked and it counted, `uncounted` how often it did not.
         """
+        if failure is Failure.PACKED:
+            return True  # packs are halved with each wave, and one of a single item has none
         if failure in UNCOUNTED:
             return uncounted < MOST_UNCOUNTED
         return failure in self.ask_again and attempts < self.max_waves

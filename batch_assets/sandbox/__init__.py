@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         ItemError,
         LineError,
         LineSeparators,
+        ListSlips,
         MalformedLine,
         MissingLine,
         NotJson,
@@ -86,6 +87,7 @@ __all__ = [
     "LateFiles",
     "LineError",
     "LineSeparators",
+    "ListSlips",
     "LostReply",
     "LyingCounts",
     "MalformedLine",
@@ -134,7 +136,7 @@ _NAMES = {
     "faults": "Faults",
     "item_faults": (
         "Answer DuplicateLine ForeignLine HalfLine ItemError LineError LineSeparators "
-        "MalformedLine MissingLine NotJson NullResponse OffSchema Refusal StringBody "
+        "ListSlips MalformedLine MissingLine NotJson NullResponse OffSchema Refusal StringBody "
         "TruncatedAnswer ZeroStatus"
     ),
     "scripted_faults": "Scripted ScriptedFaults",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_assets.sandbox.labels import choose_label
+from batch_assets.sandbox.lists import listed_in
 from batch_assets.sandbox.pattern_text import text_for_pattern
 from batch_assets.sandbox.sample_numbers import sample_integer, sample_number
 
@@ -42,9 +43,26 @@ class DocumentMaker:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
         self._heights = self._reference_heights()
+        self._list = self._list_with_ids()
 
     def document(self, text: str) -> Any:
-        return self._value(self._root, text, "", 0)
+        document = self._value(self._root, text, "", 0)
+        if self._list is not None and (things := listed_in(text)):
+            name, element = self._list
+            document[name] = [
+                {**self._value(element, thing.text, f"{name}[]", 1), "id": thing.id}
+                for thing in things
+            ]
+        return document
+
+    def _list_with_ids(self) -> tuple[str, Any] | None:
+        """The one list at the root whose elements have an id, with the schema of its elements."""
+        properties = self._root.get("properties") if isinstance(self._root, Mapping) else None
+        for name, node in (properties or {}).items():
+            items = node.get("items") if isinstance(node, dict) else None
+            if isinstance(items, dict) and "id" in _properties(items):
+                return name, items
+        return None
 
     def _resolve(self, reference: str) -> Any:
         target: Any = self._root

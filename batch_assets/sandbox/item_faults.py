@@ -100,6 +100,26 @@ class LineSeparators(ItemFault, frozen=True):
         return _saying(line, _text(line).replace(" ", "\u2028"))
 
 
+class ListSlips(ItemFault, frozen=True):
+    """The model answers about several things and loses some, says some twice, invents others.
+
+    `dropped` and `repeated` are places in its list, from 0.
+    """
+
+    dropped: tuple[int, ...] = ()
+    repeated: tuple[int, ...] = ()
+    invented: int = 0
+
+    def written(self, line: Line) -> Written:
+        answer = json.loads(_text(line))
+        name = next(name for name, value in answer.items() if isinstance(value, list))
+        things = answer[name]
+        kept = [thing for place, thing in enumerate(things) if place not in self.dropped]
+        again = [things[place] for place in self.repeated if place < len(things)]
+        new = [{**things[0], "id": f"invented-{number}"} for number in range(self.invented)]
+        return _saying(line, json.dumps(answer | {name: [*kept, *again, *new]}))
+
+
 class MissingLine(ItemFault, frozen=True):
     """The model answered, and no file has the answer."""
 
@@ -212,6 +232,7 @@ AnyItemFault = (
     | NotJson
     | OffSchema
     | LineSeparators
+    | ListSlips
     | MissingLine
     | DuplicateLine
     | ForeignLine

@@ -17,10 +17,10 @@ from batch_assets.domain.batch import Batch
 from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.domain.shard import Shard
-from batch_assets.domain.wave import UNCOUNTED
+from batch_assets.domain.wave import UNCOUNTED, counts_as_attempt
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.prompt.answers import AnswerLine, Verdict
-from batch_assets.stages.asked import Ordinals, asked_ordinals
+from batch_assets.stages.asked import Asked, Ordinals, asked_by
 from batch_assets.stages.counts import TOKENS, LineCounts, ProviderCounts, WaveCounts
 from batch_assets.stages.raw import CarriedLine, blocks, decode_carried, raw_files
 from batch_assets.stages.recipe import Recipe
@@ -87,6 +87,10 @@ class _Window:
         """Whether this is the first of the windows that the shard overlaps."""
         return self.low <= shard.first_ordinal < self.low + len(self.asked)
 
+    def holds(self, ordinal: int) -> bool:
+        """Whether the request of that ordinal has its place in the window."""
+        return 0 <= ordinal - self.low < len(self.asked)
+
     def places(self, ordinals: Ordinals) -> Ordinals:
         """Where those of the ordinals that are in the window have their place."""
         places = ordinals - self.low
@@ -116,13 +120,14 @@ class Folder:
         self, recipe: Recipe, files: Files, layout: RequestSetLayout, *, carried: bool
     ) -> None:
         self._endpoint = recipe.endpoint
+        self._packing = recipe.packing
         self._carried = carried
         self._files = files
         self._layout = layout
         self._prefix = custom_id_prefix(layout.digest)
         self._schema = verdict_schema(recipe.endpoint.arrow_type)
         #: Of shards of later waves that are not behind the fold yet.
-        self._ordinals: dict[str, Ordinals] = {}
+        self._asked_by: dict[str, Asked] = {}
         self.counts = LineCounts()
         self.provider_counts = ProviderCounts()
         self.waves: list[WaveCounts] = []
@@ -151,19 +156,19 @@ class Folder:
         """Which requests from `low` on the wave asked."""
         window = _Window(low, np.zeros(size, dtype=np.bool_))
         for collected in wave:
-            window.asked[window.places(self._ordinals_of(collected.shard))] = True
+            window.asked[window.places(self._asked_in(collected.shard).ordinals)] = True
         return window.asked
 
-    def _ordinals_of(self, shard: Shard) -> Ordinals:
-        found = self._ordinals.get(shard.path)
+    def _asked_in(self, shard: Shard) -> Asked:
+        found = self._asked_by.get(shard.path)
         if found is None:
-            found = asked_ordinals(self._files, shard, self._prefix)
-            self._ordinals[shard.path] = found
+            found = asked_by(self._files, shard, self._prefix, self._packing)
+            self._asked_by[shard.path] = found
         return found
 
     def _forget_all_but(self, later: Sequence[Sequence[Collected]]) -> None:
         wanted = {collected.shard.path for wave in later for collected in wave}
-        self._ordinals = {path: each for path, each in self._ordinals.items() if path in wanted}
+        self._asked_by = {path: each for path, each in self._asked_by.items() if path in wanted}
 
     def _fold_wave(self, number: int, wave: Sequence[Collected], window: _Window) -> pa.Table:
         """One row for each request of the window; rows that were not asked mean nothing."""
@@ -192,63 +197,79 @@ class Folder:
         path = self._layout.carried(shard.number)
         for block in blocks(self._files, path) if self._files.exists(path) else ():
             lines = [decode_carried(line) for line in block.rstrip(b"\n").split(b"\n")]
-            answers = self._endpoint.read_lines(b"\n".join(bytes(each.line) for each in lines))
-            verdicts = [_unpaid(self._endpoint.judge(answer)) for answer in answers]
+            found = self._packing.judge_carried([bytes(each.line) for each in lines])
+            verdicts = [_unpaid(verdict) for verdict in found]
             places = np.array([line.ordinal - shard.first_ordinal for line in lines])
             row_of[places] = np.arange(rows, rows + len(lines))
             rows += len(lines)
             made = self._rows(verdicts, attempts=0, wave=None)
             batches.append(_from_sources(made, lines))
-        found = pa.Table.from_batches(batches, self._schema).take(pa.array(row_of))
-        self._count(0, found.filter(pa.array(row_of > 0)))
-        return found
+        rows_in_order = pa.Table.from_batches(batches, self._schema).take(pa.array(row_of))
+        self._count(0, rows_in_order.filter(pa.array(row_of > 0)))
+        return rows_in_order
 
     def _judged(self, shard: Shard, batch: Batch, window: _Window) -> Iterator[pa.RecordBatch]:
+        asked = self._asked_in(shard)
         for path in raw_files(self._layout, batch):
             for block in blocks(self._files, path):
                 kept: list[Verdict] = []
                 for line in self._endpoint.read_lines(block):
-                    place = self._place(line, shard, window)
-                    if place is None:
+                    ordinals = self._ordinals_of(line, shard, asked, window)
+                    if not ordinals:
                         continue
-                    if window.row_of[place] < 0:
+                    begins = window.holds(ordinals[0])
+                    if begins and window.row_of[ordinals[0] - window.low] < 0:
                         self.provider_counts.take(batch, is_completed=line.is_completed)
-                    verdict = _as_ordered(self._endpoint.judge(line), batch)
-                    if window.take(place, verdict, window.rows + len(kept), self.counts):
-                        kept.append(verdict)
+                    judged = self._packing.judge(line, ordinals)
+                    if begins:
+                        self.counts.foreign += judged.foreign
+                        self.counts.duplicate += judged.duplicate
+                    for ordinal, found in zip(ordinals, judged.verdicts, strict=True):
+                        verdict = _as_ordered(found, batch)
+                        place = ordinal - window.low
+                        if window.holds(ordinal) and window.take(
+                            place, verdict, window.rows + len(kept), self.counts
+                        ):
+                            kept.append(verdict)
                 if kept:
                     window.rows += len(kept)
                     yield self._as_batch(kept, shard, batch)
 
-    def _place(self, line: AnswerLine[Any], shard: Shard, window: _Window) -> int | None:
-        """The place of the request that a line answers; None where it is none of the window's."""
+    def _ordinals_of(
+        self, line: AnswerLine[Any], shard: Shard, asked: Asked, window: _Window
+    ) -> Sequence[int]:
+        """The items of the request that a line answers; none where it is none of the window's."""
         ordinal = ordinal_of(line.custom_id or "", self._prefix)
         if ordinal is None or not shard.holds(ordinal):
             # A later wave's shard is read in each window it overlaps, and counted once.
             if window.begins(shard):
                 self.counts.unreadable += line.is_unreadable
                 self.counts.foreign += not line.is_unreadable
-            return None
-        place = ordinal - window.low
-        if not 0 <= place < len(window.asked):
-            return None
-        if not window.asked[place]:
-            self.counts.foreign += 1
-            return None
-        return place
+            return ()
+        if self._packing.size == 1:
+            if not window.holds(ordinal):
+                return ()
+            if not window.asked[ordinal - window.low]:
+                self.counts.foreign += 1
+                return ()
+            return (ordinal,)
+        ordinals: list[int] = asked.of_request(ordinal).tolist()
+        if not ordinals:
+            self.counts.foreign += window.holds(ordinal)
+        return ordinals if any(map(window.holds, ordinals)) else ()
 
     def _unanswered(self, collected: Collected, window: _Window) -> pa.RecordBatch:
         """Verdicts on a shard's requests that no line answered."""
         shard, batch = collected.shard, collected.batch
         verdicts = [verdict_on_the_rest(shard, batch)]
-        ordinals = self._ordinals_of(shard)
+        asked = self._asked_in(shard)
         of_lines = {} if batch is None else verdicts_on_lines(shard, batch)
         for line, verdict in of_lines.items():
-            for place in window.places(ordinals[line - 1 : line]):
+            for place in window.places(asked.of_line(line - 1)):
                 if window.row_of[place] < 0:
                     window.row_of[place] = window.rows + len(verdicts)
                     verdicts.append(verdict)
-        places = window.places(ordinals)
+        places = window.places(asked.ordinals)
         window.row_of[places[window.row_of[places] < 0]] = window.rows
         window.rows += len(verdicts)
         return self._as_batch(verdicts, shard, batch)
@@ -270,9 +291,8 @@ class Folder:
         """The verdicts as rows; those whose failure is nobody's fault used up no attempt."""
         size = len(verdicts)
         columns = [list(column) for column in zip(*verdicts, strict=True)]
-        uncounted = [int(verdict.failure in UNCOUNTED) for verdict in verdicts]
-        columns.append([attempts * (1 - times) for times in uncounted])
-        columns.append(uncounted)
+        columns.append([attempts * counts_as_attempt(verdict.failure) for verdict in verdicts])
+        columns.append([int(verdict.failure in UNCOUNTED) for verdict in verdicts])
         columns += [[wave] * size, [batch_id] * size, [None] * size]
         arrays = [
             pa.array(column, field.type)

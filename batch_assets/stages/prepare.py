@@ -4,13 +4,13 @@ import pyarrow as pa
 
 from batch_assets.corpus import Rows
 from batch_assets.domain.errors import CorpusError
-from batch_assets.domain.request import custom_id_prefix
-from batch_assets.domain.shard import Limits, Size
+from batch_assets.domain.shard import Limits
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, write_manifest
 from batch_assets.files.parquet import ParquetSink, create_parquet
 from batch_assets.stages.item_ids import ItemIds
 from batch_assets.stages.recipe import Recipe
+from batch_assets.stages.requests import RequestSink
 from batch_assets.stages.shards import ShardSink, create_shards
 from batch_assets.stages.survey import (
     FINGERPRINT_BYTES,
@@ -73,6 +73,7 @@ def _write(
         writer = _RequestWriter(recipe, layout, surveyed, shards, items)
         for rows in recipe.corpus.read(layout.partition_key, columns):
             writer.write(rows)
+        writer.finish()
     source_ref = recipe.corpus.source_ref(layout.partition_key)
     if writer.fingerprints.digest() != surveyed.digest:
         raise CorpusError(
@@ -84,6 +85,7 @@ def _write(
         partition_key=layout.partition_key,
         digest=surveyed.digest,
         shape_digest=recipe.endpoint.shape_digest,
+        shape=recipe.endpoint.shape_parts,
         endpoint=recipe.endpoint.url,
         model=recipe.model,
         source_ref=source_ref,
@@ -112,15 +114,14 @@ class _RequestWriter:
         shards: ShardSink,
         items: ParquetSink,
     ) -> None:
-        self._endpoint = recipe.endpoint
+        self._packing = recipe.packing
+        self._requests = RequestSink(recipe, layout, shards, surveyed.tokens)
         self._item_ids = ItemIds(recipe.corpus.item_id)
-        self._prefix = custom_id_prefix(layout.digest)
         self._surveyed = surveyed
-        self._shards = shards
         self._items = items
-        #: Ordinal of the first request of each shared body; None for an oversize one.
+        #: Ordinal of the first item of each shared ask; None for an oversize one.
         self._first_of: dict[bytes, int | None] = {}
-        self.fingerprints = Fingerprints(recipe.endpoint.url)
+        self.fingerprints = Fingerprints(self._packing)
         self.requests = 0
         self.duplicates = 0
         self.oversize = 0
@@ -131,12 +132,12 @@ class _RequestWriter:
         ordinals: list[int | None] = []
         duplicates: list[bool] = []
         fingerprints: list[bytes] = []
-        bodies = self._endpoint.bodies(rows.batch, rows.name_of)
-        for item_id, body in zip(ids, bodies, strict=True):
-            fingerprint = self.fingerprints.of(body)
+        asks = self._packing.asks(rows.batch, rows.name_of)
+        for item_id, ask in zip(ids, asks, strict=True):
+            fingerprint = self.fingerprints.of(ask)
             self.fingerprints.take(item_id, fingerprint)
             is_duplicate = fingerprint in self._first_of
-            ordinal = self._first_of[fingerprint] if is_duplicate else self._ask(body)
+            ordinal = self._first_of[fingerprint] if is_duplicate else self._ask(ask)
             if not is_duplicate and short_form(fingerprint) in self._surveyed.shared:
                 self._first_of[fingerprint] = ordinal
             ordinals.append(ordinal)
@@ -145,18 +146,15 @@ class _RequestWriter:
         self.duplicates += sum(duplicates)
         self._write_items(rows, ids, ordinals, duplicates, fingerprints)
 
-    def _ask(self, body: bytes) -> int | None:
-        """The ordinal of a new request; None where no batch can hold it."""
-        line = self._endpoint.line(f"{self._prefix}{self.requests}", body)
-        size = Size(
-            bytes=len(line),
-            tokens=self._surveyed.estimate.tokens(len(body)),
-            inputs=self._endpoint.inputs(body),
-        )
-        if not self._shards.fits(size):
+    def finish(self) -> None:
+        """Write what waits for a pack to be full."""
+        self._requests.finish()
+
+    def _ask(self, ask: bytes) -> int | None:
+        """The ordinal of a new ask; None where no batch can hold it."""
+        if not self._requests.take(self.requests, ask):
             self.oversize += 1
             return None
-        self._shards.write(self.requests, line, size)
         self.requests += 1
         return self.requests - 1
 

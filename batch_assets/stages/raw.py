@@ -25,6 +25,17 @@ class CarriedLine(msgspec.Struct, kw_only=True):
 
 
 _decode = msgspec.json.Decoder(CarriedLine).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_carried(line: CarriedLine) -> bytes | None:
+    """The line as it is stored; None where the provider's is no JSON, however it was read."""
+    stored = _encode(line)
+    try:
+        _decode(stored)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return stored
 
 
 def decode_carried(line: bytes) -> CarriedLine:

@@ -8,6 +8,7 @@ from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
 from batch_assets.prompt.endpoints import Endpoint
+from batch_assets.prompt.packs import Packing, Packs, packing_of
 from batch_assets.prompt.ready import ReadyRequests
 
 
@@ -18,10 +19,15 @@ class Recipe:
     inference: str
     model: str
     corpus: Corpus
-    endpoint: Endpoint | ReadyRequests
+    endpoint: Endpoint | ReadyRequests | Packs
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether answers of earlier request sets are carried over.
     reuse: bool = True
+
+    @property
+    def packing(self) -> Packing:
+        """How its items stand in its requests."""
+        return packing_of(self.endpoint)
 
 
 @dataclass(frozen=True, kw_only=True)

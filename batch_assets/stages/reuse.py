@@ -5,6 +5,7 @@ with the rest. Only valid answers are carried over; the other requests are asked
 """
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,15 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_assets.domain.batch import BatchState, RequestSet
-from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.files.manifest import Manifest
+from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.store import NewFile
 from batch_assets.ledger.sketches import Relative
-from batch_assets.stages.plan import layout_of
-from batch_assets.stages.raw import CarriedLine, decode_carried, raw_files, whole_lines
+from batch_assets.stages.asked import Asked, asked_by
+from batch_assets.stages.plan import layout_of, shards_of_wave
+from batch_assets.stages.raw import (
+    CarriedLine,
+    decode_carried,
+    encode_carried,
+    raw_files,
+    whole_lines,
+)
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.survey import FINGERPRINT_BYTES, short_form
 
@@ -50,7 +57,6 @@ class _OrdinalLine(msgspec.Struct):
 
 
 _decode_custom_id = msgspec.json.Decoder(_OrdinalLine).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def reuse(
@@ -130,7 +136,7 @@ class _Search:
 
     def __init__(self, deployment: Deployment, recipe: Recipe, fingerprints: pa.Array) -> None:
         self._deployment = deployment
-        self._recipe = recipe
+        self._packing = recipe.packing
         self._fingerprints = fingerprints
         self._is_found = np.zeros(len(fingerprints), dtype=np.bool_)
 
@@ -142,17 +148,20 @@ class _Search:
         """How many requests the source has that are without an answer so far."""
         return len(np.unique(self._in_common(source)[1]))
 
-    def answers_of(self, source: RequestSet) -> Iterator[tuple[int, CarriedLine]]:
-        """Each request that the source has a valid answer to, with its line."""
+    def answers_of(self, source: RequestSet) -> Iterator[tuple[int, bytes]]:
+        """Each request that the source has a valid answer to, with the line to be stored."""
         theirs, ours = self._in_common(source)
         if len(theirs) == 0:
             return
         of_source = dict(zip(theirs.tolist(), ours.tolist(), strict=True))
-        for their_ordinal, line in self._lines(source):
-            ours_ = of_source.get(their_ordinal)
-            if ours_ is not None and not self._is_found[ours_] and self._is_valid(line):
-                self._is_found[ours_] = True
-                yield ours_, msgspec.structs.replace(line, ordinal=ours_)
+        for line in self._lines(source, of_source.keys()):
+            ordinal = of_source.get(line.ordinal)
+            if ordinal is None or self._is_found[ordinal]:
+                continue
+            stored = encode_carried(msgspec.structs.replace(line, ordinal=ordinal))
+            if stored is not None:
+                self._is_found[ordinal] = True
+                yield ordinal, stored
 
     def _in_common(self, source: RequestSet) -> tuple[Ordinals, Ordinals]:
         """Ordinals of requests that both have: in the source, and here, not answered so far."""
@@ -169,36 +178,41 @@ class _Search:
             theirs.append(np.asarray(batch["ordinal"].filter(both))[is_open])
         return np.concatenate(theirs), np.concatenate(ours)
 
-    def _lines(self, source: RequestSet) -> Iterator[tuple[int, CarriedLine]]:
-        """Every line that the source was answered, with the ordinal that it has there."""
+    def _lines(self, source: RequestSet, wanted: AbstractSet[int]) -> Iterator[CarriedLine]:
+        """The valid answers to requests of the source, by the ordinals they have there."""
         files, layout = self._deployment.files, layout_of(source)
-        prefix = custom_id_prefix(source.digest)
         batches = self._deployment.ledger.batches(
             request_set=source.id, states={BatchState.COLLECTED}
         )
+        manifest = read_manifest(files, layout.manifest)
         for batch in batches:
+            shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
+            asked = asked_by(files, shard, custom_id_prefix(source.digest), self._packing)
             for path in raw_files(layout, batch):
-                for line in whole_lines(files, path):
-                    ordinal = _ordinal_in(line, prefix)
-                    if ordinal is not None:
-                        yield (
-                            ordinal,
-                            CarriedLine(
-                                ordinal=ordinal,
-                                request_set=source.digest,
-                                batch_id=batch.provider_id,
-                                line=msgspec.Raw(line),
-                            ),
+                for raw, ordinals in _answered(files, path, asked, source):
+                    if wanted.isdisjoint(ordinals):
+                        continue
+                    for ordinal, answer in self._packing.valid_answers(raw, ordinals):
+                        yield CarriedLine(
+                            ordinal=ordinal,
+                            request_set=source.digest,
+                            batch_id=batch.provider_id,
+                            line=msgspec.Raw(answer),
                         )
         for path in files.names(layout.carried_folder):
             for line in whole_lines(files, path):
-                carried = decode_carried(line)
-                yield carried.ordinal, carried
+                yield decode_carried(line)
 
-    def _is_valid(self, carried: CarriedLine) -> bool:
-        endpoint = self._recipe.endpoint
-        [line] = endpoint.read_lines(bytes(carried.line))
-        return endpoint.judge(line).outcome is Outcome.OK
+
+def _answered(
+    files: Files, path: str, asked: Asked, source: RequestSet
+) -> Iterator[tuple[bytes, Sequence[int]]]:
+    """Each line that answers a request of the source, with the request's items."""
+    prefix = custom_id_prefix(source.digest)
+    for line in whole_lines(files, path):
+        ordinal = _ordinal_in(line, prefix)
+        if ordinal is not None and (ordinals := asked.of_request(ordinal).tolist()):
+            yield line, ordinals
 
 
 def _ordinal_in(line: bytes, prefix: str) -> int | None:
@@ -231,7 +245,7 @@ class _Carrier:
     def __exit__(self, *raised: object) -> None:
         self._open.__exit__(*raised)  # type: ignore[arg-type]
 
-    def take(self, ordinal: int, line: CarriedLine) -> None:
+    def take(self, ordinal: int, line: bytes) -> None:
         """Write the line."""
         if not self._writes:
             return
@@ -239,7 +253,7 @@ class _Carrier:
         if shard not in self._sinks:
             new = self._files.create(self._layout.carried(shard))
             self._sinks[shard] = self._open.enter_context(new)
-        self._sinks[shard].write(_encode(line) + b"\n")
+        self._sinks[shard].write(line + b"\n")
 
 
 def rest_of(requests: int, carried: Ordinals) -> Ordinals:

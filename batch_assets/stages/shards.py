@@ -30,8 +30,11 @@ class ShardSink:
         """Whether a batch can hold the request at all."""
         return not self._fill.never_fits(size)
 
-    def write(self, ordinal: int, line: bytes, size: Size) -> None:
-        """Append a request; begins the next shard where this one is full."""
+    def write(self, ordinal: int, line: bytes, size: Size, *, last: int | None = None) -> None:
+        """Append a request; begins the next shard where this one is full.
+
+        `ordinal` is that of its first item, `last` of its last one where it has several.
+        """
         if not self._fill.has_room(size):
             self.finish_shard()
         if self._file is None:
@@ -39,7 +42,7 @@ class ShardSink:
             self._file = self._open.enter_context(self._files.create(path))
             self._first = ordinal
         self._fill.take(size)
-        self._last = ordinal
+        self._last = ordinal if last is None else last
         self._lines.append(line)
         self._waiting += len(line)
         if self._waiting >= _BLOCK:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.domain.request import RequestSetDigest
+from batch_assets.prompt.packs import Packing
 from batch_assets.prompt.tokens import Sample, TokenEstimate, estimate_from
 from batch_assets.stages.item_ids import ItemIds
 from batch_assets.stages.recipe import Recipe
@@ -30,18 +31,22 @@ class Survey:
     #: Short forms of the fingerprints that more than one item has.
     shared: frozenset[int]
 
+    def tokens(self, line: bytes, asked: bytes) -> int:
+        """Estimated prompt tokens of a request, by what is asked in its line."""
+        return self.estimate.tokens(len(asked))
+
 
 class Fingerprints:
-    """Fingerprints of requests, and the digest of the request set that they and the ids make."""
+    """Fingerprints of items, and the digest of the request set that they and the ids make."""
 
-    def __init__(self, url: str) -> None:
-        self._url = hashlib.sha256(url.encode())
-        self._content = self._url.copy()
+    def __init__(self, packing: Packing) -> None:
+        self._seed = hashlib.sha256(packing.seed.encode())
+        self._content = hashlib.sha256(f"{packing.seed}\n{packing.size}".encode())
 
-    def of(self, body: bytes) -> bytes:
-        """What equal requests have in common and others have not."""
-        digest = self._url.copy()
-        digest.update(body)
+    def of(self, ask: bytes) -> bytes:
+        """What items that are asked the same have in common and others have not."""
+        digest = self._seed.copy()
+        digest.update(ask)
         return digest.digest()[:FINGERPRINT_BYTES]
 
     def take(self, item_id: str, fingerprint: bytes) -> None:
@@ -65,8 +70,8 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
 
     Raises CorpusError for a null or repeated item id, and for a row that cannot be rendered.
     """
-    item_ids, endpoint = ItemIds(recipe.corpus.item_id), recipe.endpoint
-    fingerprints = Fingerprints(endpoint.url)
+    item_ids, packing = ItemIds(recipe.corpus.item_id), recipe.packing
+    fingerprints = Fingerprints(packing)
     id_hashes, short_forms = array("q"), array("q")
     sample = Sample()
     for rows in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
@@ -74,13 +79,13 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
         id_hashes.extend(map(hash, ids))
         texts = []
         sampled = sample.positions(len(ids))
-        bodies = endpoint.bodies(rows.batch, rows.name_of)
-        for position, (item_id, body) in enumerate(zip(ids, bodies, strict=True)):
-            fingerprint = fingerprints.of(body)
+        asks = packing.asks(rows.batch, rows.name_of)
+        for position, (item_id, ask) in enumerate(zip(ids, asks, strict=True)):
+            fingerprint = fingerprints.of(ask)
             fingerprints.take(item_id, fingerprint)
             short_forms.append(short_form(fingerprint))
             if position in sampled:
-                texts.append(body.decode())
+                texts.append(ask.decode())
         sample.add(texts)
     if not id_hashes:
         source_ref = recipe.corpus.source_ref(partition_key)

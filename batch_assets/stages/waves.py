@@ -1,8 +1,9 @@
 """The waves of a request set: what each brought, and the next one."""
 
+import math
+from collections.abc import Callable
 from datetime import datetime
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -11,12 +12,14 @@ import pyarrow.compute as pc
 from batch_assets.domain.batch import BatchState, RequestSet
 from batch_assets.domain.errors import LedgerError
 from batch_assets.domain.outcome import Failure
-from batch_assets.domain.shard import Shard, Size
+from batch_assets.domain.request import custom_id_prefix
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files.manifest import Manifest, write_shards
+from batch_assets.stages.asked import asked_by
 from batch_assets.stages.fold import Collected, Flags
 from batch_assets.stages.plan import layout_of, plan, shards_of_wave
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.requests import RequestSink
 from batch_assets.stages.shards import create_shards
 
 
@@ -83,17 +86,27 @@ def plan_next_wave(
     `ordinals` are the requests to ask, sorted; `carried` is given with the first that is planned.
     """
     wave = request_set.wave + 1
-    files, layout = deployment.files, layout_of(request_set)
+    files, layout, packing = deployment.files, layout_of(request_set), recipe.packing
+    first = 1 if carried or request_set.carried else 0
+    # What a pack lost is asked in packs of half the size, down to one of its own.
+    size = max(1, packing.size >> (wave - first))
     with create_shards(files, layout, wave=wave, limits=manifest.limits) as sink:
+        requests = RequestSink(recipe, layout, sink, _tokens_of(manifest), size=size)
         for shard in manifest.shards:
             begin, end = np.searchsorted(ordinals, [shard.first_ordinal, shard.last_ordinal + 1])
             mine = set(ordinals[begin:end].tolist())
             if not mine:
                 continue
+            asked = asked_by(files, shard, custom_id_prefix(layout.digest), packing)
             with files.open(shard.path) as lines:
-                for ordinal, line in enumerate(lines, start=shard.first_ordinal):
-                    if ordinal in mine:
-                        sink.write(ordinal, line, _size_of(recipe, line, shard))
+                for number, line in enumerate(lines):
+                    of_line = asked.of_line(number).tolist()
+                    if mine.isdisjoint(of_line):
+                        continue
+                    for ordinal, ask in packing.asks_in(line, of_line[0]):
+                        if ordinal in mine:
+                            requests.take(ordinal, ask)
+        requests.finish()
     shards = tuple(sink.shards)
     write_shards(files, layout.wave_manifest(wave), shards)
     plan(
@@ -107,15 +120,7 @@ def plan_next_wave(
     )
 
 
-class _Request(msgspec.Struct):
-    body: msgspec.Raw
-
-
-_decode_request = msgspec.json.Decoder(_Request).decode
-
-
-def _size_of(recipe: Recipe, line: bytes, shard: Shard) -> Size:
-    """What a request of an earlier shard takes, its tokens by its part of the shard's."""
-    inputs = recipe.endpoint.inputs(bytes(_decode_request(line).body)) if shard.inputs else 0
-    tokens = -(-len(line) * shard.tokens // shard.bytes)
-    return Size(bytes=len(line), tokens=tokens, inputs=inputs)
+def _tokens_of(manifest: Manifest) -> Callable[[bytes, bytes], int]:
+    """Estimated tokens of a request, in proportion to those of the first wave's."""
+    ratio = manifest.tokens / max(1, sum(shard.bytes for shard in manifest.shards))
+    return lambda line, asked: max(1, math.ceil(len(line) * ratio))
