@@ -7,40 +7,143 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from batch_assets.component import BatchInferenceComponent
-    from batch_assets.corpus import FileCorpus
-    from batch_assets.domain.wave import RetryPolicy
-    from batch_assets.inference import Inference, batch_inference
-    from batch_assets.operations import with_operations
-    from batch_assets.prompt import Prompt
-    from batch_assets.resources.io_managers import BatchFilesIOManager
-    from batch_assets.resources.ledger import LedgerResource
-    from batch_assets.resources.openai import OpenAIResource
+    from batch_assets.component import (
+        BatchInferenceComponent,
+    )
+    from batch_assets.corpus import (
+        ByColumn,
+        ByFile,
+        ByRows,
+        ByTime,
+        Corpus,
+        CsvDialect,
+        Discovered,
+        FileCorpus,
+        Rows,
+    )
+    from batch_assets.corpus.asset import (
+        AssetCorpus,
+    )
+    from batch_assets.corpus.composite import (
+        CompositeCorpus,
+    )
+    from batch_assets.corpus.partitioning import (
+        StaticKeys,
+        TimeWindows,
+    )
+    from batch_assets.corpus.request_files import (
+        RequestFileCorpus,
+    )
+    from batch_assets.corpus.sql import (
+        SqlCorpus,
+    )
+    from batch_assets.domain.errors import (
+        CorpusError,
+        DeclarationError,
+    )
+    from batch_assets.domain.wave import (
+        RetryPolicy,
+    )
+    from batch_assets.inference import (
+        Inference,
+        batch_inference,
+    )
+    from batch_assets.operations import (
+        with_operations,
+    )
+    from batch_assets.prompt import (
+        Audio,
+        Example,
+        File,
+        Image,
+        JsonMode,
+        JsonSchemaOutput,
+        Labels,
+        Output,
+        Prompt,
+    )
+    from batch_assets.resources.io_managers import (
+        BatchFilesIOManager,
+    )
+    from batch_assets.resources.ledger import (
+        LedgerResource,
+    )
+    from batch_assets.resources.openai import (
+        OpenAIResource,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AssetCorpus": "batch_assets.corpus.asset",
+    "Audio": "batch_assets.prompt",
     "BatchFilesIOManager": "batch_assets.resources.io_managers",
     "BatchInferenceComponent": "batch_assets.component",
+    "ByColumn": "batch_assets.corpus",
+    "ByFile": "batch_assets.corpus",
+    "ByRows": "batch_assets.corpus",
+    "ByTime": "batch_assets.corpus",
+    "CompositeCorpus": "batch_assets.corpus.composite",
+    "Corpus": "batch_assets.corpus",
+    "CorpusError": "batch_assets.domain.errors",
+    "CsvDialect": "batch_assets.corpus",
+    "DeclarationError": "batch_assets.domain.errors",
+    "Discovered": "batch_assets.corpus",
+    "Example": "batch_assets.prompt",
+    "File": "batch_assets.prompt",
+    "FileCorpus": "batch_assets.corpus",
+    "Image": "batch_assets.prompt",
     "Inference": "batch_assets.inference",
+    "JsonMode": "batch_assets.prompt",
+    "JsonSchemaOutput": "batch_assets.prompt",
+    "Labels": "batch_assets.prompt",
     "LedgerResource": "batch_assets.resources.ledger",
     "OpenAIResource": "batch_assets.resources.openai",
-    "FileCorpus": "batch_assets.corpus",
+    "Output": "batch_assets.prompt",
     "Prompt": "batch_assets.prompt",
+    "RequestFileCorpus": "batch_assets.corpus.request_files",
     "RetryPolicy": "batch_assets.domain.wave",
+    "Rows": "batch_assets.corpus",
+    "SqlCorpus": "batch_assets.corpus.sql",
+    "StaticKeys": "batch_assets.corpus.partitioning",
+    "TimeWindows": "batch_assets.corpus.partitioning",
     "batch_inference": "batch_assets.inference",
     "with_operations": "batch_assets.operations",
 }
 
 __all__ = [
+    "AssetCorpus",
+    "Audio",
     "BatchFilesIOManager",
     "BatchInferenceComponent",
+    "ByColumn",
+    "ByFile",
+    "ByRows",
+    "ByTime",
+    "CompositeCorpus",
+    "Corpus",
+    "CorpusError",
+    "CsvDialect",
+    "DeclarationError",
+    "Discovered",
+    "Example",
+    "File",
     "FileCorpus",
+    "Image",
     "Inference",
+    "JsonMode",
+    "JsonSchemaOutput",
+    "Labels",
     "LedgerResource",
     "OpenAIResource",
+    "Output",
     "Prompt",
+    "RequestFileCorpus",
     "RetryPolicy",
+    "Rows",
+    "SqlCorpus",
+    "StaticKeys",
+    "TimeWindows",
     "batch_inference",
     "with_operations",
 ]

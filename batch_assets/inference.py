@@ -9,15 +9,18 @@ import dagster as dg
 from batch_assets.assets import collect_assets, submit_assets
 from batch_assets.assets.keys import InferenceKeys
 from batch_assets.corpus import Corpus
+from batch_assets.corpus.partitioning import DiscoveredKeys
 from batch_assets.corpus.request_files import RequestFileCorpus
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.item import is_inference_name
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.jobs import inference_jobs
+from batch_assets.operations.discovery import discovery_sensor
 from batch_assets.partitions import partitions_of
 from batch_assets.prompt import Prompt, output_of
 from batch_assets.prompt.declared_output import Declared
-from batch_assets.prompt.endpoints import Endpoint, compile_endpoint
+from batch_assets.prompt.endpoints import Endpoint
+from batch_assets.prompt.packs import Packs, endpoint_of
 from batch_assets.prompt.ready import ReadyRequests
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.survey import columns_of
@@ -51,6 +54,12 @@ class Inference:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether valid answers that earlier request sets have to the same requests are carried over.
     reuse: bool = True
+    #: Items that share a request, at most. What a pack leaves out is asked in packs of half the
+    #: size, then half again, down to one.
+    rows_per_request: int = 1
+    #: Whether the discovery sensor, which a corpus of discovered files has, is on when the code
+    #: location is first loaded. It sends what it finds; else a person turns it on.
+    discovers: bool = False
     #: Key of the provider's resource in the deployment.
     provider: str = "openai"
     #: Smallest coverage with which the coverage check passes, 0 to 1.
@@ -67,6 +76,12 @@ class Inference:
         if not 0 <= self.min_coverage <= 1:
             raise DeclarationError(
                 f"inference {self.name}: min_coverage is {self.min_coverage}, not a share of 0 to 1"
+            )
+        if self.discovers and not isinstance(self.corpus.partitioning, DiscoveredKeys):
+            raise DeclarationError(
+                f"inference {self.name}: discovers=True is for a corpus whose partitions are "
+                "discovered: FileCorpus(partition_by=Discovered()), or "
+                "RequestFileCorpus(partitions='discovered')"
             )
         recipe = self.recipe()
         # The other partitions are checked when their requests are made: every process that loads
@@ -86,7 +101,7 @@ class Inference:
             reuse=self.reuse,
         )
 
-    def _endpoint(self) -> Endpoint | ReadyRequests:
+    def _endpoint(self) -> Endpoint | ReadyRequests | Packs:
         output = output_of(self.output)
         if isinstance(self.corpus, RequestFileCorpus):
             if self.prompt is not None or self.model is not None:
@@ -94,28 +109,36 @@ class Inference:
                     f"inference {self.name}: ready-made requests have their prompt and model in "
                     "their bodies; leave out prompt and model"
                 )
-            url, model = self.corpus.shape
+            if self.rows_per_request != 1:
+                raise DeclarationError(
+                    f"inference {self.name}: ready-made requests are sent as they are; leave out "
+                    "rows_per_request"
+                )
             return ReadyRequests.compiled(
-                url=url, model=model, output=output, settings=self.settings
+                **self.corpus.shape._asdict(), output=output, settings=self.settings
             )
         if self.prompt is None or self.model is None:
-            raise DeclarationError(f"inference {self.name}: declare a prompt and a model")
+            lacking = "prompt" if self.prompt is None else "model (model_name in YAML)"
+            raise DeclarationError(
+                f"inference {self.name}: it has no {lacking}; only ready-made requests need none"
+            )
         if not self.prompt.fields():
             raise DeclarationError(
                 f"inference {self.name}: the prompt reads no field of the corpus, so every item "
                 "would be asked the same; name a column as {{ column }}"
             )
-        return compile_endpoint(
+        return endpoint_of(
             self.endpoint,
             model=self.model,
             prompt=self.prompt,
             output=output,
             settings=self.settings,
+            rows_per_request=self.rows_per_request,
         )
 
 
 def batch_inference(inference: Inference) -> dg.Definitions:
-    """The assets, checks and jobs of one inference.
+    """The assets, checks and jobs of one inference, and the sensor that discovers its partitions.
 
     Merge them with the deployment's resources, `batch_ledger`, `batch_files` and the provider's,
     and give the whole to `with_operations`.
@@ -132,4 +155,13 @@ def batch_inference(inference: Inference) -> dg.Definitions:
             "submit and collect must have different backfill policies: with equal ones Dagster "
             "asks for results in the very run that submits them"
         )
-    return dg.Definitions(assets=[submit, collect], jobs=inference_jobs(recipe, keys, partitions))
+    sensors = []
+    if isinstance(partitions, dg.DynamicPartitionsDefinition) and isinstance(
+        inference.corpus.partitioning, DiscoveredKeys
+    ):
+        sensors = [discovery_sensor(inference.corpus, keys, partitions, is_on=inference.discovers)]
+    return dg.Definitions(
+        assets=[submit, collect],
+        jobs=inference_jobs(recipe, keys, partitions),
+        sensors=sensors,
+    )

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ import pyarrow.parquet as pq
 
 from batch_assets import Inference, Prompt
 from batch_assets.corpus import ByColumn, ByRows, Corpus, FileCorpus
+from batch_assets.corpus.asset import AssetCorpus
 from batch_assets.corpus.composite import CompositeCorpus
+from batch_assets.corpus.request_files import RequestFileCorpus
 from batch_assets.corpus.sql import SqlCorpus
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
@@ -44,11 +46,17 @@ KINDS = [
     "parquet by column",
     "sql",
     "composite",
+    "asset table",
+    "asset dataset",
+    "asset pandas",
+    "asset polars lazy",
+    "request files",
     "s3 parquet",
     "s3 csv",
     "s3 jsonl",
 ]
 BLOCK = 10_000
+URL = "/v1/chat/completions"
 COLUMNS = ["id", "title", "text"]
 TEXT = 'A tall perennial herb of the tropics, "cultivated" for its edible root; ünïcode,\n{{ x }} '
 
@@ -73,6 +81,10 @@ def write(folder: Path, kind: str, rows: int) -> None:
     written = kind.removeprefix("s3 ").split(" ")[0]
     if written == "sql":
         _write_sqlite(folder / "all.db", rows)
+    elif written == "asset":
+        _write_file(folder / "all.parquet", "parquet", rows)
+    elif written == "request":
+        _write_requests(folder / "all.jsonl", rows)
     elif written == "composite":
         _write_file(folder / "one.parquet", "parquet", rows // 2)
         _write_file(folder / "two.jsonl", "jsonl", rows - rows // 2)
@@ -101,6 +113,17 @@ def _write_file(path: Path, ending: str, rows: int) -> None:
             sink.close()
 
 
+def _write_requests(path: Path, rows: int) -> None:
+    encode = msgspec.json.Encoder().encode
+    with path.open("wb") as file:
+        for block in blocks(rows):
+            for row in block.to_pylist():
+                message = {"role": "user", "content": f"Title: {row['title']}\nText: {row['text']}"}
+                body = {"model": "instant", "messages": [message]}
+                line = {"custom_id": row["id"], "method": "POST", "url": URL, "body": body}
+                file.write(encode(line) + b"\n")
+
+
 def _write_sqlite(path: Path, rows: int) -> None:
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE items (id PRIMARY KEY, title, text, kind, unread)")
@@ -113,6 +136,33 @@ def _write_sqlite(path: Path, rows: int) -> None:
     database.close()
 
 
+def _dataset(path: str) -> Any:
+    import pyarrow.dataset as pads
+
+    return pads.dataset(path)
+
+
+def _pandas(path: str) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _polars_lazy(path: str) -> Any:
+    import polars as pl
+
+    return pl.scan_parquet(path)
+
+
+#: What an asset's IO manager gives. A table or a frame is in memory whole: that is the asset's own.
+_LOADERS: dict[str, Callable[[str], Any]] = {
+    "table": pq.read_table,
+    "dataset": _dataset,
+    "pandas": _pandas,
+    "polars lazy": _polars_lazy,
+}
+
+
 def corpus_of(kind: str, place: str, options: dict[str, Any]) -> tuple[Corpus, str]:
     """The corpus of a kind, and the partition to read."""
     files: dict[str, Any] = {"item_id": "id", "storage_options": options}
@@ -121,6 +171,12 @@ def corpus_of(kind: str, place: str, options: dict[str, Any]) -> tuple[Corpus, s
     if kind == "sql":
         url = f"sqlite:///{place}/all.db"
         return SqlCorpus(url=url, query="SELECT * FROM items ORDER BY id", item_id="id"), "all"
+    if kind == "request files":
+        return RequestFileCorpus(path=f"{place}/all.jsonl"), "all"
+    if kind.startswith("asset "):
+        load = _LOADERS[kind.removeprefix("asset ")]
+        asset = AssetCorpus(key="notes", item_id="id")
+        return asset.bound(lambda _: load(f"{place}/all.parquet")), "all"
     if kind == "composite":
         sources = {
             "one": FileCorpus(path=f"{place}/one.parquet", item_id="id"),
@@ -138,19 +194,21 @@ def corpus_of(kind: str, place: str, options: dict[str, Any]) -> tuple[Corpus, s
 def read(kind: str, place: str, options: dict[str, Any]) -> int:
     """Read the partition once; the number of its rows."""
     corpus, key = corpus_of(kind, place, options)
-    return sum(part.batch.num_rows for part in corpus.read(key, COLUMNS))
+    columns = corpus.schema(key).names if kind == "request files" else COLUMNS
+    return sum(part.batch.num_rows for part in corpus.read(key, columns))
 
 
 def prepared(kind: str, place: str, options: dict[str, Any]) -> int:
     """Make the partition's requests; the number of its rows."""
     corpus, key = corpus_of(kind, place, options)
-    recipe = Inference(
-        name="bench",
-        corpus=corpus,
-        prompt=Prompt(system="Sort it.", user="Title: {{ title }}\nText: {{ text }}"),
-        model="instant",
-        output="batch_assets.defs.glosses.gloss_class:GlossClass",
-    ).recipe()
+    asked: dict[str, Any] = {
+        "prompt": Prompt(system="Sort it.", user="Title: {{ title }}\nText: {{ text }}"),
+        "model": "instant",
+        "output": "batch_assets.defs.glosses.gloss_class:GlossClass",
+    }
+    if kind == "request files":
+        asked = {}
+    recipe = Inference(name="bench", corpus=corpus, **asked).recipe()
     with tempfile.TemporaryDirectory() as folder:
         limits = Limits(requests=50_000, bytes=200_000_000)
         return prepare(recipe, key, files=Files(folder), limits=limits).items

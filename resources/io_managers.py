@@ -28,6 +28,9 @@ _LOADABLE = (
     "polars.DataFrame or polars.LazyFrame"
 )
 
+#: The entry of an input's metadata that names the columns to load.
+_COLUMNS = "columns"
+
 _RAW_LINES = pa.schema([("file", pa.string()), ("line", pa.large_binary())])
 
 
@@ -35,9 +38,10 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
     """Stores raw outputs, results and exported bundles under one root, and loads them.
 
     As an input, `results` is a table of items over the partitions asked for, `raw_outputs` a table
-    of the provider's lines, both in the order of the partition keys. They come as what the input is
+    of the provider's lines, both in the order of the partitions. They come as what the input is
     annotated with: a pyarrow Dataset, Table or RecordBatchReader, a pandas or polars frame. In a
     pandas frame, which has no structs, the fields of one are columns of their own: `output.label`.
+    The input's metadata may name the `columns` that are read, in their order.
     `bundle` comes as the path of its folder, `str` or `Path`, or, of several partitions, as
     `dict[str, Path]` by partition key.
 
@@ -134,8 +138,16 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
 
 
 def _partition_keys(context: dg.OutputContext | dg.InputContext) -> list[Any]:
+    """In the order of their definition, which is the corpus's; dynamic ones have none."""
+    if not context.has_asset_partitions:
+        return []
     # Dagster hands several out in no order.
-    return sorted(context.asset_partition_keys) if context.has_asset_partitions else []
+    keys = sorted(context.asset_partition_keys)
+    definition = context.asset_partitions_def
+    if len(keys) > 1 and not isinstance(definition, dg.DynamicPartitionsDefinition):
+        place = {key: number for number, key in enumerate(definition.get_partition_keys())}
+        keys.sort(key=lambda key: place.get(key, len(place)))
+    return keys
 
 
 def _own_path(context: dg.OutputContext | dg.InputContext, partition_key: str | None) -> str:
@@ -170,6 +182,7 @@ def _folders(context: dg.InputContext, folders: Mapping[str, str]) -> Any:
 
 
 def _as_annotated(context: dg.InputContext, dataset: "pads.Dataset") -> Any:
+    dataset = _with_columns(context, dataset)
     wanted = context.dagster_type.typing_type
     name = f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__qualname__', wanted)}"
     for prefix, kind, convert in _CONVERSIONS:
@@ -179,6 +192,21 @@ def _as_annotated(context: dg.InputContext, dataset: "pads.Dataset") -> Any:
         f"input {context.name!r} is annotated as {name}, which cannot be loaded: "
         f"annotate it as {_LOADABLE}"
     )
+
+
+def _with_columns(context: dg.InputContext, dataset: "pads.Dataset") -> "pads.Dataset":
+    """The data set with the columns that the input's metadata names; all where it names none."""
+    columns = (context.definition_metadata or {}).get(_COLUMNS)
+    if columns is None:
+        return dataset
+    present = dataset.schema.names
+    # One name alone would be taken letter by letter.
+    if isinstance(columns, str) or not set(columns) <= set(present):
+        raise ArtifactError(
+            f"input {context.name!r} names the columns {columns!r} in its metadata: name some of "
+            f"{', '.join(present)}, as a list"
+        )
+    return dataset.replace_schema(pa.schema(dataset.schema.field(name) for name in columns))
 
 
 def _polars(dataset: "pads.Dataset") -> Any:

@@ -3,6 +3,7 @@
 `python scripts/write_reference.py` writes; a test fails where what is there is not what it writes.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,34 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import batch_assets
 from batch_assets.assets.collect import CollectConfig
 from batch_assets.cli import main as cli
-from batch_assets.component import (
-    BatchInferenceComponent,
-    CorpusModel,
+from batch_assets.component import BatchInferenceComponent, RetriesModel
+from batch_assets.component.corpora import (
+    AssetModel,
+    CompositeModel,
+    CsvModel,
+    FilesModel,
+    OwnCorpusModel,
+    RequestFilesModel,
+    SqlModel,
+)
+from batch_assets.component.partitions import (
+    ByColumnModel,
+    ByFileModel,
+    ByRowsModel,
+    ByTimeModel,
+    DiscoveredModel,
+    WindowsModel,
+)
+from batch_assets.component.prompts import (
+    AudioModel,
+    ExampleModel,
+    FileModel,
+    ImageModel,
+    PartModel,
     PromptModel,
-    RetriesModel,
 )
 from batch_assets.domain.batch import MOVES, BatchState
 from batch_assets.domain.outcome import Outcome
@@ -32,8 +54,25 @@ PROJECT = REFERENCE.parents[1]
 
 SETTINGS = {
     "Component (`defs.yaml`), and `Inference` in Python": BatchInferenceComponent,
-    "`corpus`": CorpusModel,
-    "`prompt`": PromptModel,
+    "`corpus` of files; in Python `FileCorpus`": FilesModel,
+    "`csv` of a corpus of files; in Python `CsvDialect`": CsvModel,
+    "`partition_by` with `by: file`, the default; in Python `ByFile`": ByFileModel,
+    "`partition_by` with `by: rows`; in Python `ByRows`": ByRowsModel,
+    "`partition_by` with `by: column`; in Python `ByColumn`": ByColumnModel,
+    "`partition_by` with `by: time`; in Python `ByTime`": ByTimeModel,
+    "`partition_by` with `by: discovered`; in Python `Discovered`": DiscoveredModel,
+    "`corpus` of a query; in Python `SqlCorpus`": SqlModel,
+    "`corpus` of an upstream asset; in Python `AssetCorpus`": AssetModel,
+    "`partitions` of a query or an asset, where they are windows of time": WindowsModel,
+    "`corpus` of several sources; in Python `CompositeCorpus`": CompositeModel,
+    "`corpus` of ready-made requests; in Python `RequestFileCorpus`": RequestFilesModel,
+    "`corpus` of your own": OwnCorpusModel,
+    "`prompt`; in Python `Prompt`": PromptModel,
+    "an example of `prompt`; in Python `Example`": ExampleModel,
+    "a part of `user`": PartModel,
+    "`image` in a part; in Python `Image`": ImageModel,
+    "`file` in a part; in Python `File`": FileModel,
+    "`audio` in a part; in Python `Audio`": AudioModel,
     "`retries`; in Python `RetryPolicy`, with times as timedelta": RetriesModel,
     "Run configuration of the collecting assets": CollectConfig,
     "Resource `openai`: `OpenAIResource`": OpenAIResource,
@@ -45,10 +84,20 @@ SETTINGS = {
 def pages() -> dict[str, str]:
     """Each page by its file name."""
     return {
+        "api.md": "\n".join(_api()) + "\n",
         "cli.md": "\n".join(_cli()) + "\n",
         "settings.md": "\n".join(_settings()) + "\n",
         "states.md": "\n".join(_states()) + "\n",
     }
+
+
+def _api() -> Iterator[str]:
+    yield "# Public names\n\nWritten by `scripts/write_reference.py`."
+    yield "\nAll of `from batch_assets import ...`; what is not here may change at any time."
+    yield "\n| name | what it is |\n| --- | --- |"
+    for name in batch_assets.__all__:
+        summary = (inspect.getdoc(getattr(batch_assets, name)) or "").partition("\n\n")[0]
+        yield f"| `{name}` | {_one_line(summary)} |"
 
 
 def _cli() -> Iterator[str]:

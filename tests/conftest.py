@@ -4,10 +4,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 from postgres_server import shared_server
+
+if TYPE_CHECKING:
+    from s3_server import Bucket, Options
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,21 @@ def new_schema(postgres_url: str) -> Callable[[], AbstractContextManager[str]]:
             connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3() -> "Iterator[Options]":
+    """What s3fs needs to reach the session's server."""
+    # It takes two seconds to import, and few tests need it.
+    from s3_server import running_s3
+
+    with running_s3() as options:
+        yield options
+
+
+@pytest.fixture
+def bucket(s3: "Options") -> "Bucket":
+    """An empty one."""
+    from s3_server import a_bucket
+
+    return a_bucket(s3)

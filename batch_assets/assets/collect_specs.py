@@ -39,5 +39,10 @@ def collect_specs(recipe: Recipe, keys: InferenceKeys) -> Sequence[dg.AssetSpec]
 
 
 def _parser_version(recipe: Recipe) -> str:
-    """Changes where the same raw outputs would be read as other results."""
-    return f"1-{hashlib.sha256(str(recipe.endpoint.arrow_type).encode()).hexdigest()[:12]}"
+    """Changes where the same raw outputs would be read as other results.
+
+    The column type is the endpoint's too: what a vector is read as, no output declares.
+    """
+    endpoint = recipe.endpoint
+    read_as = f"{endpoint.arrow_type}\n{endpoint.output.version}"
+    return f"2-{hashlib.sha256(read_as.encode()).hexdigest()[:12]}"

@@ -80,6 +80,10 @@ class InferenceKeys:
         return f"{self.inference}_ask_again"
 
     @property
+    def discovery_sensor(self) -> str:
+        return f"{self.inference}_discovery"
+
+    @property
     def resources(self) -> set[str]:
         return {LEDGER, FILES, self.provider}
 

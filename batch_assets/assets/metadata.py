@@ -7,19 +7,26 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from batch_assets.assets.tables import batches_table, cell, queue_table, table
+from batch_assets.assets.tables import (
+    batches_table,
+    cell,
+    difference_table,
+    queue_table,
+    table,
+)
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.control import Waiting
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.stages.advance import Pending
+from batch_assets.stages.difference import Difference
 from batch_assets.stages.export import Bundle
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.submit import Submission
 
 
-def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
-    """Counts, the quote and the shards of a request set."""
+def requests_metadata(manifest: Manifest, found: Difference, files: Files) -> Mapping[str, Any]:
+    """Counts, the quote, what is other than before, and the shards of a request set."""
     return {
         "dagster/row_count": manifest.items,
         "requests": manifest.requests,
@@ -27,6 +34,7 @@ def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
         "oversize": manifest.oversize,
         "estimated_prompt_tokens": manifest.tokens,
         "token_estimate": manifest.token_method,
+        **_difference(found),
         "request_set": manifest.digest,
         "model": manifest.model,
         "source": dg.MetadataValue.path(manifest.source_ref),
@@ -40,6 +48,26 @@ def requests_metadata(manifest: Manifest, files: Files) -> Mapping[str, Any]:
             }
             for shard in manifest.shards
         ),
+    }
+
+
+def _difference(found: Difference) -> Mapping[str, Any]:
+    cost, awaited_from = found.cost, found.cost.awaited_from
+    return {
+        "items_new": found.new.items,
+        "items_changed": found.changed.items,
+        "items_unchanged": found.unchanged,
+        "items_gone": found.gone.items,
+        "reused_requests": cost.reused,
+        "awaited_requests": cost.awaited,
+        "requests_to_pay": cost.requests,
+        "estimated_prompt_tokens_to_pay": cost.tokens,
+        "changed_by": found.why or "nothing",
+        "compared_with": found.before.digest if found.before else "nothing: it is the first",
+        "awaits": "nothing"
+        if awaited_from is None
+        else f"request set {awaited_from.digest} of partition {awaited_from.partition_key}",
+        "difference": difference_table(found),
     }
 
 
@@ -98,6 +126,7 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
     """Rows, coverage, outcomes, what each wave brought and cost, and a few rows to look at."""
     summary = resolution.summary
     usage = summary.usage
+    carried = resolution.request_set.carried or 0
     reasons = [
         {"outcome": outcome, "reason": cell(reason), "items": count}
         for (outcome, reason), count in summary.reasons.most_common(20)
@@ -107,6 +136,8 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
         "dagster/uri": url,
         "dagster/column_schema": _column_schema(schema),
         "coverage": summary.coverage,
+        "reused": summary.reused,
+        "reused_requests": carried,
         "outcomes": table(
             {"outcome": outcome, "items": count}
             for outcome, count in summary.outcomes.most_common()
@@ -120,6 +151,8 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
         "waves": table(
             {
                 "wave": number,
+                # What earlier request sets answered stands for the first wave.
+                "what": "carried over" if carried and number == 0 else "asked",
                 "requests": wave.requests,
                 "ok": wave.ok,
                 "not_ok": wave.requests - wave.ok,
@@ -138,6 +171,8 @@ def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Map
             {name: cell(value) for name, value in row.items()} for row in summary.sample
         ),
     }
+    if resolution.changed is not None:
+        metadata["changed_rows"] = resolution.changed
     if reasons:
         metadata["failures"] = table(reasons)
     return metadata

@@ -14,6 +14,7 @@ from batch_assets.assets.metadata import batches_metadata, requests_metadata
 from batch_assets.assets.upstream import loaded_in, upstream_keys, upstream_versions
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.errors import BatchAssetsError
+from batch_assets.stages.difference import difference
 from batch_assets.stages.lease import held
 from batch_assets.stages.prepare import prepare
 from batch_assets.stages.recipe import Deployment, Recipe
@@ -98,11 +99,13 @@ def _submit_partition(
     upstream = upstream_versions(context, recipe.corpus, partition_key)
     manifest = prepare(recipe, partition_key, files=files, limits=provider.limits)
     if keys.requests in context.selected_asset_keys:
+        found = difference(deployment, recipe, manifest)
+        context.log.info(f"{partition_key}: {found}")
         yield Materialized(
             key=keys.requests,
             partition_key=partition_key,
             data_version=manifest.digest,
-            metadata=requests_metadata(manifest, files),
+            metadata=requests_metadata(manifest, found, files),
             inputs=upstream,
         ).event(context)
     if keys.batches in context.selected_asset_keys:

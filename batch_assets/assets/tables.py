@@ -1,5 +1,6 @@
 """Tables that stand beside materializations and observations, in the order a person reads them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import dagster as dg
 
 from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.stages.difference import Difference
 
 #: Longest text of one table cell; the whole text is in the files.
 _LONGEST_CELL = 300
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 #: Batches of the account's queue that a table shows.
 _QUEUE_SHOWN = 20
@@ -27,6 +31,40 @@ def cell(value: Any) -> str:
     """The value as text, cut where it is long."""
     text = "" if value is None else str(value)
     return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+
+
+def difference_table(found: Difference) -> dg.MetadataValue[Any]:
+    """Which items are other than before, and why; then each part of the shape that is."""
+    kinds = {"new": found.new, "changed": found.changed, "gone": found.gone}
+    items = [
+        {
+            "what": f"{name} items",
+            "items": kind.items,
+            "why": found.why if kind is found.changed else "",
+            "before": "",
+            "now": "",
+            "examples": cell(", ".join(kind.examples)),
+        }
+        for name, kind in kinds.items()
+        if kind.items
+    ]
+    parts = [
+        {
+            "what": part,
+            "items": found.changed.items,
+            "why": "",
+            "before": _part(before),
+            "now": _part(now),
+            "examples": "",
+        }
+        for part, (before, now) in found.parts.items()
+    ]
+    return table([*items, *parts])
+
+
+def _part(value: str) -> str:
+    """A name as it is, a digest cut."""
+    return value[:12] if _DIGEST.fullmatch(value) else cell(value)
 
 
 def batches_table(batches: Sequence[Batch], now: datetime) -> dg.MetadataValue[Any]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from batch_assets.corpus.corpus import Corpus, Rows
 from batch_assets.corpus.partitioning import GivenPartitions, Partitioning, StaticKeys
 from batch_assets.corpus.tables import Opened, opened
+from batch_assets.corpus.unfit_text import UnfitText, check_text
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.files.parquet import complaint_of
 
@@ -116,7 +117,9 @@ class AssetCorpus(Corpus):
                 batch = next(batches, None)
                 if batch is None:
                     return
-                batch.validate(full=True)
+                check_text(batch)
+            except UnfitText as error:
+                raise self._unfit(source_ref, rows, error) from error
             except (pa.ArrowException, OSError) as error:
                 raise CorpusError(
                     f"{source_ref}, at row {rows} or after it: cannot be read "
@@ -134,10 +137,13 @@ class AssetCorpus(Corpus):
         if self._values is None:
             raise CorpusError(
                 f"{source_ref}: an asset is loaded by a run of Dagster's only; "
-                "materialize the inference's requests"
+                "materialize the inference's requests; to join results with it elsewhere, give "
+                "batch_assets.corpus.composite.with_assets what loads it"
             )
         try:
             return self._values.of(partition_key)
+        except UnfitText as error:
+            raise self._unfit(source_ref, 0, error) from error
         except (pa.ArrowException, TypeError) as error:
             raise CorpusError(
                 f"{source_ref}: {complaint_of(error)}: return a pyarrow Table, Dataset or "
@@ -152,6 +158,13 @@ class AssetCorpus(Corpus):
                 f"({type(error).__name__}: {complaint_of(error)}); materialize the asset, "
                 "or name a value_type that its IO manager knows"
             ) from error
+
+    @staticmethod
+    def _unfit(source_ref: str, first_row: int, error: UnfitText) -> CorpusError:
+        return CorpusError(
+            f"{source_ref}, row {first_row + error.row}, column {error.column!r}: {error}; "
+            "correct the row in the asset, or give the column as bytes"
+        )
 
 
 class _Values:

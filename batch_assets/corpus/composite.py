@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from batch_assets.corpus.asset import AssetCorpus
 from batch_assets.corpus.column_text import as_text
 from batch_assets.corpus.corpus import Corpus, Rows
 from batch_assets.corpus.partitioning import (
+    Arrivals,
     DiscoveredKeys,
     GivenPartitions,
     Partitioning,
@@ -102,6 +104,18 @@ class CompositeCorpus(Corpus):
             return [_WHOLE]
         keys = (key for _, source in _pairs(self.sources) for key in source.partition_keys())
         return list(dict.fromkeys(keys))
+
+    def arrivals(self) -> Arrivals:
+        """Of the sources together; a partition of several was written to with its last."""
+        written_at: dict[str, datetime | None] = {}
+        refused: list[str] = []
+        for name, source in _pairs(self.sources):
+            found = source.arrivals()
+            refused += [f"source {name!r}: {reason}" for reason in found.refused]
+            for key, at in found.written_at.items():
+                known = written_at.get(key)
+                written_at[key] = max(known, at) if known and at else known or at
+        return Arrivals(written_at=written_at, refused=refused)
 
     def source_ref(self, partition_key: str) -> str:
         """The sources of a partition, each with its namespace."""

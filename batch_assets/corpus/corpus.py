@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from batch_assets.corpus.partitioning import Partitioning, StaticKeys
+from batch_assets.corpus.partitioning import Arrivals, Partitioning, StaticKeys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,10 @@ class Corpus(ABC):
     def partitioning(self) -> Partitioning:
         """How Dagster knows the partitions."""
         return StaticKeys(keys=tuple(self.partition_keys()))
+
+    def arrivals(self) -> Arrivals:
+        """For the discovery sensor: one listing, in which one bad source keeps no other out."""
+        return Arrivals(written_at=dict.fromkeys(self.partition_keys()))
 
     @abstractmethod
     def source_ref(self, partition_key: str) -> str:

@@ -15,7 +15,7 @@ from batch_assets.corpus.formats import FORMAT_NAMES, Format
 from batch_assets.corpus.listing import Listing, SourceFile
 from batch_assets.corpus.open_source import open_source
 from batch_assets.corpus.partition_by import ByFile, PartitionBy, Slice
-from batch_assets.corpus.partitioning import Partitioning
+from batch_assets.corpus.partitioning import Arrivals, Partitioning
 from batch_assets.corpus.row_filter import UnfitTime
 from batch_assets.corpus.source import Source, check_columns
 from batch_assets.domain.errors import CorpusError, DeclarationError
@@ -68,6 +68,10 @@ class FileCorpus(Corpus):
         """How Dagster knows the partitions."""
         return self.partition_by.partitioning(self._listing, self._count)
 
+    def arrivals(self) -> Arrivals:
+        """The files that are there now."""
+        return self._listing.arrivals()
+
     def source_ref(self, partition_key: str) -> str:
         """The partition's file for lineage and error texts, or the paths where it has several."""
         slices = self._slices(partition_key)
@@ -75,12 +79,18 @@ class FileCorpus(Corpus):
 
     def schema(self, partition_key: str) -> pa.Schema:
         """Columns of the partition's first file, and those that its folders name."""
-        file = self._slices(partition_key)[0].file
+        first = self._slices(partition_key)[0]
+        file = first.file
         with open_source(file, self.csv) as source:
             schema = source.whole_schema()
         for name in file.folder_values:
             if name not in schema.names:
                 schema = schema.append(pa.field(name, pa.string()))
+        if first.only is not None and first.only.column not in schema.names:
+            raise CorpusError(
+                f"{file.ref}: no column {first.only.column!r} to cut partitions by; it has "
+                f"{', '.join(schema.names)}: name one of them in partition_by"
+            )
         return self._typed(schema)
 
     def read(self, partition_key: str, columns: Sequence[str]) -> Iterator[Rows]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ import fsspec
 from fsspec.utils import glob_translate
 
 from batch_assets.corpus.formats import Compression, Format, ending_of, endings
+from batch_assets.corpus.partitioning import Arrivals
 from batch_assets.domain.errors import CorpusError
 from batch_assets.files.parquet import complaint_of
 
@@ -95,6 +97,24 @@ class Listing:
             for name in found:
                 _add(files, place.file(name))
         return dict(sorted(files.items()))
+
+    def arrivals(self) -> Arrivals:
+        """All files by their keys, sorted by key; one with a bad name keeps no other out."""
+        files: dict[str, SourceFile] = {}
+        written_at: dict[str, datetime | None] = {}
+        refused: list[str] = []
+        for place in self._places():
+            with _listing(place.path):
+                entries = sorted(place.entries(), key=lambda entry: str(entry["name"]))
+            for entry in entries:
+                try:
+                    file = place.file(entry["name"])
+                    _add(files, file)
+                except CorpusError as error:
+                    refused.append(str(error))
+                else:
+                    written_at[file.key] = _written_at(entry)
+        return Arrivals(written_at=dict(sorted(written_at.items())), refused=refused)
 
     def file(self, key: str) -> SourceFile:
         """One file by its key, where possible without listing the others."""
@@ -201,9 +221,13 @@ class _Place:
 
     def names(self) -> Iterator[str]:
         """Paths of the files that the path stands for."""
+        return (entry["name"] for entry in self.entries())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """What the file system says of each of these files, its path as `name`."""
         filesystem, path = self._opened
         if self.is_file:
-            yield path
+            yield {**filesystem.info(path), "name": path}
             return
         if self.is_folder:
             found = filesystem.ls(path, detail=True)
@@ -215,7 +239,7 @@ class _Place:
                 entry["type"] != "file" and filesystem.isdir(entry["name"])
             )
             if not is_folder and self._takes(entry["name"]):
-                yield entry["name"]
+                yield entry
 
     def names_for(self, key: str) -> Iterator[str]:
         """Paths of the files that may have the key: few, or all that there are."""
@@ -273,6 +297,18 @@ class _Place:
             return written_in is not None
         # A pattern says which files are meant, a folder does not.
         return not self.is_folder or written_in == self.format
+
+
+def _written_at(entry: Mapping[str, Any]) -> datetime | None:
+    """When a file was written to last; fsspec leaves it to each file system how to say so."""
+    said = (entry.get(name) for name in ("mtime", "LastModified", "last_modified"))
+    match next((at for at in said if at is not None), None):
+        case datetime() as at:
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        case int() | float() as seconds:
+            return datetime.fromtimestamp(seconds, UTC)
+        case _:
+            return None
 
 
 def _protocols(filesystem: Any) -> set[str]:

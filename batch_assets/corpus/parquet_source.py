@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from batch_assets.corpus.listing import SourceFile
 from batch_assets.corpus.row_filter import RowFilter
-from batch_assets.corpus.source import Source, check_columns, only_in, reading
+from batch_assets.corpus.source import Source, check_columns, damaged, only_in, reading
+from batch_assets.corpus.unfit_text import UnfitText, check_text
 from batch_assets.files.parquet import BATCH_ROWS, open_parquet
 
 
@@ -47,13 +48,20 @@ class ParquetSource(Source):
                     batch = next(batches, None)
                     if batch is None:
                         break
-                    # Parquet lets bytes pass as text that are none.
-                    batch.validate(full=True)
+                    self._check(row, batch)
                 # The file decides the order of columns; the caller named its own.
                 start, wanted = only_in(rows, row, batch.select(schema.names))
                 row += batch.num_rows
                 if wanted.num_rows:
                     yield start, wanted
+
+    def _check(self, row: int, batch: pa.RecordBatch) -> None:
+        try:
+            check_text(batch)
+        except UnfitText as error:
+            where = f"row {row + error.row}, column {error.column!r}"
+            remedy = "correct the row, or write the column as binary"
+            raise damaged(self.file, where, str(error), remedy) from error
 
     def _runs(self, rows: range | None, only: RowFilter | None) -> Iterator[tuple[int, list[int]]]:
         """Row groups to read that follow each other, and the position of their first row."""

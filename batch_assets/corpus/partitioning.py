@@ -1,5 +1,6 @@
 """How the partitions of a corpus come to be, without a word of Dagster."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -38,3 +39,13 @@ class GivenPartitions:
 
 
 Partitioning = StaticKeys | TimeWindows | DiscoveredKeys | GivenPartitions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals:
+    """What there is now of partitions that are discovered."""
+
+    #: When each was last written to, by its key; None where its source does not say.
+    written_at: Mapping[str, datetime | None]
+    #: What lies there and cannot be a partition, each with the reason and the way out.
+    refused: Sequence[str] = ()

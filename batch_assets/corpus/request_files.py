@@ -10,7 +10,12 @@ import pyarrow as pa
 
 from batch_assets.corpus.corpus import Corpus, Rows
 from batch_assets.corpus.listing import Listing, SourceFile
-from batch_assets.corpus.partitioning import DiscoveredKeys, Partitioning, StaticKeys
+from batch_assets.corpus.partitioning import (
+    Arrivals,
+    DiscoveredKeys,
+    Partitioning,
+    StaticKeys,
+)
 from batch_assets.corpus.source import LONGEST_ROW, TEXT_BLOCK, reading
 from batch_assets.corpus.text_stream import text_stream
 from batch_assets.domain.errors import CorpusError
@@ -26,6 +31,8 @@ URLS = (
     "/v1/responses",
 )
 
+_EMBEDDINGS = "/v1/embeddings"
+
 _SCHEMA = pa.schema([("custom_id", pa.string()), ("body", pa.large_string())])
 
 
@@ -34,6 +41,12 @@ class RequestShape(NamedTuple):
 
     url: str
     model: str
+    #: Length of the vectors, where the bodies of embeddings ask for one.
+    dimensions: int | None = None
+
+    def __str__(self) -> str:
+        length = f", {self.dimensions} dimensions" if self.dimensions is not None else ""
+        return f"{self.url} and {self.model!r}{length}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +58,8 @@ class RequestFileCorpus(Corpus):
     by which it is found again after a crash. `path` is a file, a folder or a pattern, on any file
     system that fsspec opens; files may be compressed.
 
-    All lines of all files have the url and the model of the first. With `partitions="discovered"`
+    All lines of all files have the url and the model of the first, and the length of its vectors.
+    With `partitions="discovered"`
     files that come later are registered by the discovery sensor. Raises CorpusError, naming the
     file, the line and the way out, for a line that a provider would refuse.
     """
@@ -72,6 +86,10 @@ class RequestFileCorpus(Corpus):
     def partition_keys(self) -> list[str]:
         """Sorted."""
         return list(self._listing.files(may_be_none=self.partitions == "discovered"))
+
+    def arrivals(self) -> Arrivals:
+        """The files that are there now."""
+        return self._listing.arrivals()
 
     def source_ref(self, partition_key: str) -> str:
         """The partition's file."""
@@ -132,6 +150,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Body(msgspec.Struct, gc=False):
     model: str
+    dimensions: int | None = None
     stream: bool | None = None
 
 
@@ -167,7 +186,8 @@ class _RequestLines:
                 'write {"custom_id": …, "method": "POST", "url": …, "body": {"model": …, …}} '
                 "on one line, in UTF-8",
             ) from error
-        found = RequestShape(url=request.url, model=body.model)
+        dimensions = body.dimensions if request.url == _EMBEDDINGS else None
+        found = RequestShape(url=request.url, model=body.model, dimensions=dimensions)
         if self._shape is None:
             self._shape = found
         if not request.custom_id:
@@ -182,8 +202,7 @@ class _RequestLines:
         if found != self._shape:
             raise self._refused(
                 number,
-                f"url and model are {found.url} and {found.model!r}, and in the corpus's first "
-                f"line they are {self._shape.url} and {self._shape.model!r}",
+                f"url and model are {found}, and in the corpus's first line they are {self._shape}",
                 "put them into a corpus of their own",
             )
         return request

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_assets.corpus.unfit_text import UnfitText
 from batch_assets.files.parquet import BATCH_ROWS
 
 
@@ -22,7 +23,10 @@ class Opened(ABC):
 
 
 def opened(value: Any) -> Opened:
-    """Any table. Raises TypeError for what is none, ArrowException for one Arrow has no types for.
+    """Any table.
+
+    Raises TypeError for what is none, ArrowException for one that Arrow has no types for, UnfitText
+    for one with text that is none.
 
     pandas and polars are not imported: a value of theirs has them loaded already.
     """
@@ -113,6 +117,18 @@ def _from_pandas(frame: Any) -> pa.Table:
     for name in frame.columns:
         try:
             columns.append(pa.Array.from_pandas(frame[name]))
+        except UnicodeEncodeError as error:
+            row = next(row for row, value in enumerate(frame[name]) if _is_half(value))
+            raise UnfitText(row, str(name)) from error
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TypeError(f"column {name!r} holds values of several types ({error})") from error
     return pa.Table.from_arrays(columns, names=[str(name) for name in frame.columns])
+
+
+def _is_half(value: Any) -> bool:
+    """Whether a value holds text with half of a surrogate pair, which has no bytes."""
+    try:
+        pa.array([value])
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,6 +1,7 @@
 """The manifest of a request set: what was made from which corpus, shard by shard."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -40,6 +41,9 @@ class Manifest:
     items_sha256: str
     limits: Limits
     shards: tuple[Shard, ...]
+    #: The parts of the shape, so that a later request set can tell what changed: endpoint and model
+    #: by name; prompt, schema and parameters as digests. Empty where an older version wrote it.
+    shape: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
 

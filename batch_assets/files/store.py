@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -17,6 +17,12 @@ from fsspec.implementations.local import LocalFileSystem
 from batch_assets.domain.errors import ArtifactError
 
 _COPY_BLOCK = 1 << 20
+
+#: Bytes that are asked for at a time where the store is remote; s3fs itself would take 50 MiB.
+_REMOTE_BLOCK = 4 << 20
+
+#: Bytes of a remote file that are looked through for the ends of lines.
+_LINES_BLOCK = 256 << 10
 
 #: How the names of files begin that are still being written, or never will be any further.
 _UNFINISHED = ".new-"
@@ -97,7 +103,9 @@ class Files:
         try:
             if self._local is not None:
                 return (self._local / path).open("rb")
-            return cast(BinaryIO, self._fs.open(self._full(path), "rb"))
+            stored = self._fs.open(self._full(path), "rb", block_size=_REMOTE_BLOCK)
+            # fsspec's own files read a block anew for each line.
+            return io.BufferedReader(stored, _LINES_BLOCK)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise ArtifactError(
                 f"{self.url(path)} is missing from the store: restore it, "

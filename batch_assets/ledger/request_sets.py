@@ -12,6 +12,7 @@ from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
 from batch_assets.ledger.queries import batch_select
 from batch_assets.ledger.rows import batch_of, request_set_of
+from batch_assets.ledger.sketches import may_answer
 from batch_assets.ledger.statements import lock_by_name, move
 from batch_assets.ledger.turns import WANTED_EVERY
 
@@ -61,10 +62,14 @@ class RequestSets:
                 # Where another request set was current, the results in the store are its own:
                 # they are folded again. So are those of one that was cancelled.
                 anew = not known.is_current or known.cancelled_at is not None
+                # What was never sent may have been answered meanwhile, in another request set.
+                unsent = anew and not _was_sent(connection, known.id)
                 connection.execute(
                     table.update()
                     .where(table.c.id == known.id)
                     .values(
+                        carried=None if unsent else known.carried,
+                        wave=0 if unsent else known.wave,
                         is_current=True,
                         resolved_at=None if anew else known.resolved_at,
                         origin=origin or known.origin,
@@ -94,6 +99,15 @@ class RequestSets:
 
     def current(self, inference: str, partition_key: str) -> RequestSet | None:
         """The request set that the partition's results are to come from, once it was submitted."""
+        return self._one(inference, partition_key, schema.request_set.c.is_current)
+
+    def find(self, inference: str, partition_key: str, digest: str) -> RequestSet | None:
+        """The partition's request set of that digest, current or not, once it was submitted."""
+        return self._one(inference, partition_key, schema.request_set.c.digest == digest)
+
+    def _one(
+        self, inference: str, partition_key: str, is_it: sa.ColumnElement[bool]
+    ) -> RequestSet | None:
         table = schema.request_set
         with self._engine.connect() as connection:
             row = (
@@ -101,7 +115,7 @@ class RequestSets:
                     sa.select(table).where(
                         table.c.inference == inference,
                         table.c.partition_key == partition_key,
-                        table.c.is_current,
+                        is_it,
                     )
                 )
                 .mappings()
@@ -145,18 +159,21 @@ class RequestSets:
         Every request of theirs is too large to send or was answered before, or whoever opened them
         died before planning. Those that wait for another's answers are left out.
         """
+        return self._without_batches(~_waits_for_answers())
+
+    def waiting_for_answers(self) -> Sequence[RequestSet]:
+        """Current request sets that send nothing before another one is answered."""
+        return self._without_batches(_waits_for_answers())
+
+    def _without_batches(self, condition: sa.ColumnElement[bool]) -> Sequence[RequestSet]:
         table, batches = schema.request_set, schema.batch
-        awaited = sa.exists().where(
-            batches.c.request_set_id == table.c.awaits,
-            batches.c.state.not_in([BatchState.COLLECTED, BatchState.ABANDONED]),
-        )
         with self._engine.connect() as connection:
             rows = connection.execute(
                 sa.select(table).where(
                     table.c.is_current,
                     table.c.resolved_at.is_(None),
                     ~sa.exists().where(batches.c.request_set_id == table.c.id),
-                    ~awaited,
+                    condition,
                 )
             ).mappings()
             return [request_set_of(row) for row in rows]
@@ -291,3 +308,25 @@ class RequestSets:
                 )
                 .values(resolved_at=self._clock())
             )
+
+
+def _waits_for_answers() -> sa.ColumnElement[bool]:
+    table, awaited = schema.request_set, schema.request_set.alias("awaited")
+    return sa.and_(
+        table.c.cancelled_at.is_(None),
+        sa.exists().where(awaited.c.id == table.c.awaits, may_answer(awaited)),
+    )
+
+
+def _was_sent(connection: sa.Connection, request_set_id: int) -> bool:
+    """Whether a batch of the request set is, or was, at the provider, or may be."""
+    table = schema.batch
+    found = connection.execute(
+        sa.select(table.c.id)
+        .where(
+            table.c.request_set_id == request_set_id,
+            sa.or_(table.c.state != BatchState.ABANDONED, table.c.provider_id.is_not(None)),
+        )
+        .limit(1)
+    )
+    return found.first() is not None

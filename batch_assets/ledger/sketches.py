@@ -75,9 +75,9 @@ class Sketches:
         is_older = sa.true() if before is None else sets.c.id < before.id
         # A batch of an earlier request set of the partition that was not sent is never sent.
         is_open = sa.or_(
-            _has_batches(_ON_ITS_WAY - {BatchState.PLANNED}),
-            sa.and_(~is_of_partition, _has_batches({BatchState.PLANNED})),
-            sa.and_(~is_of_partition, sets.c.carried.is_(None), sets.c.is_current, is_older),
+            _has_batches(sets, _ON_ITS_WAY - {BatchState.PLANNED}),
+            sa.and_(~is_of_partition, _has_batches(sets, {BatchState.PLANNED})),
+            sa.and_(~is_of_partition, _will_begin(sets), is_older),
         )
         with self._engine.connect() as connection:
             rows = connection.execute(
@@ -98,13 +98,7 @@ class Sketches:
         with self._engine.connect() as connection:
             row = (
                 connection.execute(
-                    sa.select(sets).where(
-                        sets.c.id == request_set_id,
-                        sa.or_(
-                            _has_batches(_ON_ITS_WAY),
-                            sa.and_(sets.c.carried.is_(None), sets.c.is_current),
-                        ),
-                    )
+                    sa.select(sets).where(sets.c.id == request_set_id, may_answer(sets))
                 )
                 .mappings()
                 .one_or_none()
@@ -122,8 +116,18 @@ class Sketches:
             )
 
 
-def _has_batches(states: Collection[BatchState]) -> sa.Exists:
+def may_answer(sets: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether answers of a request set may still come: it has something on its way, or is to begin.
+
+    One that waits itself for another's answers is to begin.
+    """
+    return sa.or_(_has_batches(sets, _ON_ITS_WAY), _will_begin(sets))
+
+
+def _will_begin(sets: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(sets.c.carried.is_(None), sets.c.is_current, sets.c.cancelled_at.is_(None))
+
+
+def _has_batches(sets: sa.FromClause, states: Collection[BatchState]) -> sa.Exists:
     batches = schema.batch
-    return sa.exists().where(
-        batches.c.request_set_id == schema.request_set.c.id, batches.c.state.in_(states)
-    )
+    return sa.exists().where(batches.c.request_set_id == sets.c.id, batches.c.state.in_(states))

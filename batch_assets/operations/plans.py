@@ -1,7 +1,6 @@
 """What a tick can do for each inference: which partitions go on, in which runs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +11,8 @@ from batch_assets.assets.keys import InferenceKeys
 from batch_assets.assets.location import LocatedInference
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
-from batch_assets.operations.runs import RANGE_END, RANGE_START, UnfinishedRuns, partitions_at_rest
+from batch_assets.operations.ranges import groups_of, range_request
+from batch_assets.operations.runs import UnfinishedRuns, partitions_at_rest
 from batch_assets.operations.standings import standings_of
 
 #: How long after its lease a run is taken for dead: where its machine is gone, Dagster's default
@@ -57,7 +57,12 @@ def plans_of(
         ready = standing.finished | (standing.sendable - runs.submitting(keys, order))
         ready -= runs.collecting(keys, order)
         resting = ready & partitions_at_rest(context.instance, keys, order, ledger.clock())
-        groups = _groups(order, ready - resting, passable=standing.unresolved)
+        groups = groups_of(
+            order,
+            ready - resting,
+            passable=standing.unresolved,
+            widest=COLLECT_PARTITIONS_PER_RUN,
+        )
         yield Plan(keys=keys, groups=list(groups), resting=resting, stopped=standing.stopped)
 
 
@@ -72,37 +77,6 @@ def _dead_holders(ledger: Ledger, inferences: Iterable[str]) -> set[str]:
     }
 
 
-def _groups(
-    order: Sequence[str], ready: Collection[str], *, passable: AbstractSet[str]
-) -> Iterator[list[str]]:
-    """The ready partitions in groups, one for each run.
-
-    Dagster counts every partition between a run's first and last as the run's: it writes events
-    for each, and paints it red where the run fails. So a run ranges over no more than a backfill's
-    would, and passes over such partitions only as are on their way themselves.
-    """
-    group: list[str] = []
-    begin = 0
-    for position, partition_key in enumerate(order):
-        too_wide = position - begin >= COLLECT_PARTITIONS_PER_RUN
-        if group and (too_wide or partition_key not in passable):
-            yield group
-            group = []
-        if partition_key in ready:
-            begin = begin if group else position
-            group.append(partition_key)
-    if group:
-        yield group
-
-
 def _run_request(keys: InferenceKeys, partition_keys: Sequence[str]) -> dg.RunRequest:
     config = {"ops": {keys.collect_op: {"config": {"partition_keys": list(partition_keys)}}}}
-    if len(partition_keys) == 1:
-        return dg.RunRequest(
-            job_name=keys.collect_job, partition_key=partition_keys[0], run_config=config
-        )
-    return dg.RunRequest(
-        job_name=keys.collect_job,
-        run_config=config,
-        tags={RANGE_START: partition_keys[0], RANGE_END: partition_keys[-1]},
-    )
+    return range_request(keys.collect_job, partition_keys, config)

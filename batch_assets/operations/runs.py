@@ -1,9 +1,12 @@
-"""What Dagster's list of runs says: which partitions are in a run's hands, which just failed."""
+"""What Dagster's list of runs says: which partitions are in a run's hands, and which a run failed
+for.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -27,8 +30,11 @@ _UNFINISHED = [
 #: After a failed run its partitions rest this long, twice as long after each further failure.
 _FIRST_REST = timedelta(minutes=1)
 
-#: Failures that are older are forgotten.
+#: Failures of collecting that are older are forgotten.
 _MEMORY = timedelta(hours=6)
+
+#: Runs that did not submit their partitions, of which a tick reads the newest.
+_REMEMBERED = 500
 
 
 class UnfinishedRuns:
@@ -79,22 +85,57 @@ def partitions_at_rest(
     instance: dg.DagsterInstance, keys: InferenceKeys, order: Sequence[str], now: datetime
 ) -> set[str]:
     """Partitions whose collecting run failed not long ago: another at once would fail too."""
-    failed = instance.get_run_records(
+    records = instance.get_run_records(
         filters=dg.RunsFilter(
             job_name=keys.collect_job,
             statuses=[dg.DagsterRunStatus.FAILURE],
             updated_after=now - _MEMORY,
         )
     )
-    failures: defaultdict[str, list[float]] = defaultdict(list)
-    for record in failed:
+    failures: defaultdict[str, list[datetime]] = defaultdict(list)
+    for record in records:
         for partition_key in _partitions_of(record.dagster_run, keys.collect_op, order):
-            failures[partition_key].append(record.end_time or now.timestamp())
-    return {
-        partition_key
-        for partition_key, ends in failures.items()
-        if max(ends) + (_FIRST_REST * 2 ** (len(ends) - 1)).total_seconds() > now.timestamp()
-    }
+            failures[partition_key].append(_end_of(record, now))
+    return {key for key, ends in failures.items() if is_resting(ends, now)}
+
+
+def is_resting(ends: Sequence[datetime], now: datetime) -> bool:
+    """Whether failures that ended then are too fresh for another run."""
+    return bool(ends) and max(ends) + _FIRST_REST * 2 ** (len(ends) - 1) > now
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedRun:
+    """A submitting run that ended without success."""
+
+    ended_at: datetime
+    #: By a person, or by Dagster in a person's name.
+    is_cancelled: bool
+
+
+def failed_submissions(
+    instance: dg.DagsterInstance, keys: InferenceKeys, order: Sequence[str], now: datetime
+) -> Mapping[str, Sequence[FailedRun]]:
+    """The runs of the submitting job that ended without success, by partition."""
+    records = instance.get_run_records(
+        filters=dg.RunsFilter(
+            job_name=keys.submit_job,
+            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+        ),
+        limit=_REMEMBERED,
+    )
+    failed: defaultdict[str, list[FailedRun]] = defaultdict(list)
+    for record in records:
+        run = record.dagster_run
+        cancelled = run.status is dg.DagsterRunStatus.CANCELED
+        failure = FailedRun(ended_at=_end_of(record, now), is_cancelled=cancelled)
+        for partition_key in _partitions_of(run, keys.submit_op, order):
+            failed[partition_key].append(failure)
+    return failed
+
+
+def _end_of(record: dg.RunRecord, now: datetime) -> datetime:
+    return now if record.end_time is None else datetime.fromtimestamp(record.end_time, UTC)
 
 
 def _partitions_of(run: dg.DagsterRun, op: str, order: Sequence[str]) -> Iterator[str]:

@@ -55,7 +55,11 @@ def in_words(plans: Iterable[Plan]) -> Iterator[str]:
 
 
 def open_batches(deployments: Iterable[Deployment]) -> Iterator[str]:
-    """One clause for each account: what is out, how old it is, what waits, who is next."""
+    """One clause for each account: what is out, how old it is, what waits, who is next.
+
+    And one for the partitions that have nothing out, for what they ask is with the provider.
+    """
+    waiting: set[tuple[str, str]] = set()
     for deployment in deployments:
         ledger, account = deployment.ledger, deployment.provider.account
         submitted = ledger.batches(
@@ -68,6 +72,10 @@ def open_batches(deployments: Iterable[Deployment]) -> Iterator[str]:
                 f"{len(planned)} waiting{_later(planned, ledger.clock())}"
                 f"{_next_in_line(deployment)}{_want_of_room(deployment)}"
             )
+        found = ledger.request_sets.waiting_for_answers()
+        waiting |= {(each.inference, each.partition_key) for each in found}
+    if waiting:
+        yield f"{len(waiting)} partitions wait for answers of other request sets"
 
 
 def _later(planned: Sequence[Batch], now: datetime) -> str:

@@ -2,10 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from batch_assets.domain.errors import CorpusError, DeclarationError
+from batch_assets.prompt.import_path import imported
 from batch_assets.prompt.messages import Columns, DescribeRow, Dialect, Varying
 from batch_assets.prompt.returned import Unusable, body_json, messages_json, text_json
 
@@ -127,20 +127,7 @@ class CallPiece(Varying):
 
 
 def _imported(path: str) -> Callable[..., Any]:
-    module_name, _, name = path.partition(":")
-    if not module_name or not name or module_name.startswith("."):
-        raise DeclarationError(
-            f"the prompt's call {path!r} is not an import path; write it as package.module:function"
-        )
-    try:
-        found: Any = import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise DeclarationError(
-            f"the prompt's call {path!r} cannot be imported ({error}); "
-            "the function must be importable by every Dagster process"
-        ) from error
+    found = imported(path, "the prompt's call")
     if not callable(found):
         raise DeclarationError(f"the prompt's call {path!r} is not callable")
     return found  # type: ignore[no-any-return]

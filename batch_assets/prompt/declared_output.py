@@ -75,7 +75,7 @@ def _from_file(path: Path) -> Output:
 
 
 def _from_import_path(path: str) -> Output:
-    found = imported(path)
+    found = imported(path, "output")
     if isinstance(found, (Output, Mapping)) or _is_a_type_of_answers(found):
         return output_of(found)
     raise DeclarationError(

@@ -55,6 +55,9 @@ class JsonSchemaOutput(Output):
         self.arrow_type: pa.StructType = self._columns.type
         self._left_out = LeftOut(schema, with_defaults=True)
 
+    def _declared(self) -> Any:
+        return self.original
+
     def parse(self, text: str) -> dict[str, Any]:
         """The answer as a value of `arrow_type`. Raises InvalidAnswer where it is not one."""
         answer = read_json(self._left_out.restored(text))

@@ -1,10 +1,12 @@
 """What an answer must be: what the provider is told of it, and how one answer is judged."""
 
+import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import pyarrow as pa
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -12,15 +14,18 @@ from pydantic_core import from_json
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.prompt.columns import StructColumns, attributes_of, held_by
-from batch_assets.prompt.import_path import imported
 from batch_assets.prompt.left_out import LeftOut
 from batch_assets.prompt.strict_schema import strict_schema
+from batch_assets.prompt.validator_source import source_of
 
 #: What a validator of the user's may raise where Pydantic does not expect it: one answer is bad.
 _VALIDATOR_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError)
 
 #: What a template puts in, which may be any text.
 _VARYING = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class InvalidAnswer(ValueError):
@@ -45,6 +50,19 @@ class Output(ABC):
     @abstractmethod
     def parse(self, text: str) -> Any:
         """The answer as a value of `arrow_type`. Raises InvalidAnswer where it is not one."""
+
+    @property
+    def version(self) -> str:
+        """Another one may read the same answer as another value; equal in every process.
+
+        Made of what the output declares and, where that is Python, of its source text.
+        """
+        declared = [self.kind, str(self.arrow_type), self._declared(), *source_of(type(self))]
+        return hashlib.sha256(_encode(declared)).hexdigest()
+
+    def _declared(self) -> Any:
+        """What an answer is held to, as plain values."""
+        return self.schema
 
     def check_prompt(self, templates: Iterable[str]) -> None:
         """Raise DeclarationError where the provider would refuse every request of this prompt.
@@ -122,6 +140,7 @@ class OutputType(Output):
             raise DeclarationError(
                 f"output {model.__qualname__} has no JSON schema: {error.message}"
             ) from error
+        self._original = schema
         self.schema = strict_schema(schema, model.__qualname__)
         attributes = attributes_of(model)
         if unknown := sorted(set(self.schema["properties"]) - set(attributes)):
@@ -134,13 +153,8 @@ class OutputType(Output):
         self.arrow_type: pa.StructType = self._columns.type
         self._left_out = LeftOut(schema, with_defaults=False)
 
-    @classmethod
-    def from_path(cls, path: str) -> "OutputType":
-        """The model named by its import path, `package.module:Class`."""
-        model = imported(path)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise DeclarationError(f"output {path!r} is not a Pydantic model")
-        return cls(model)
+    def _declared(self) -> Any:
+        return [self._original, source_of(self.model)]
 
     def parse(self, text: str) -> dict[str, Any]:
         """The answer as a value of `arrow_type`. Raises InvalidAnswer where it is not one."""

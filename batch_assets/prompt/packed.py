@@ -53,6 +53,9 @@ class PackedOutput(Output):
         check_limits(self.schema, f"{output.name}, packed")
         self.arrow_type = pa.list_(pa.struct([("id", pa.string()), ("answer", output.arrow_type)]))
 
+    def _declared(self) -> Any:
+        return self.output.version
+
     def parse(self, text: str) -> list[dict[str, Any]]:
         """All answers, each with its id. Raises InvalidAnswer where one of them is not valid."""
         return [{"id": i, "answer": self.output.parse(part)} for i, part in self.split(text)]

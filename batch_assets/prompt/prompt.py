@@ -87,6 +87,10 @@ class Prompt:
             )
         return tuple(sorted(named))
 
+    def texts(self) -> tuple[str, ...]:
+        """The templates of its messages; of parts beside text and of a call there is none."""
+        return tuple(source for source, _ in self._templates() if isinstance(source, str))
+
     def compiled(self, dialect: Dialect) -> Messages:
         """The prompt as an endpoint of that dialect sends it.
 

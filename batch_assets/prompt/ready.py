@@ -28,13 +28,26 @@ class ReadyRequests:
         self._endpoint = endpoint
         self.url = endpoint.url
         self.model = endpoint.model
+        self.output = endpoint.output
         self.arrow_type = endpoint.arrow_type
+        #: What no row changes; prompt, schema and parameters are the rows' own.
+        self.shape_parts: Mapping[str, str] = {"endpoint": endpoint.url, "model": endpoint.model}
         shape = f"ready-made\n{endpoint.url}\n{endpoint.model}"
         self.shape_digest = hashlib.sha256(shape.encode()).hexdigest()
 
     @classmethod
-    def compiled(cls, *, url: str, model: str, output: Output, settings: Mapping[str, Any]) -> Self:
+    def compiled(
+        cls,
+        *,
+        url: str,
+        model: str,
+        output: Output,
+        settings: Mapping[str, Any],
+        dimensions: int | None = None,
+    ) -> Self:
         """The requests of that url and model, and how their answers are read.
+
+        `dimensions` is the length of the vectors that the bodies ask for.
 
         Raises DeclarationError for a setting that would be sent: the bodies are what is sent.
         """
@@ -45,6 +58,8 @@ class ReadyRequests:
                     f"setting {name!r} cannot be given: ready-made requests are sent as they are; "
                     "write it into their bodies"
                 )
+        if dimensions is not None:
+            settings = {**settings, "dimensions": dimensions}
         prompt = Prompt(field=cls.fields[0])
         return cls(kind(model=model, prompt=prompt, output=output, settings=settings))
 

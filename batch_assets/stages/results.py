@@ -106,6 +106,8 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     #: Answers of the model that are paid for.
     executions: int = 0
+    #: Items whose answer was carried over.
+    reused: int = 0
     #: What each wave asked, by requests.
     waves: list[WaveCounts] = field(default_factory=list)
     #: Why items are not ok: (outcome, code or message) and how many.
@@ -124,6 +126,7 @@ class Summary:
         self.outcomes += outcomes_in(rows)
         self.usage += usage_in(rows)
         self.executions += pc.sum(rows.column("executions")).as_py() or 0
+        self.reused += rows.num_rows - rows.column("reused_from").null_count
         failed = rows.filter(pc.not_equal(rows.column("outcome"), Outcome.OK.value))
         columns = ("outcome", "error_code", "error_message")
         for outcome, code, message in zip(

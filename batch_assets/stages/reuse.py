@@ -32,7 +32,7 @@ from batch_assets.stages.raw import (
     whole_lines,
 )
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.survey import FINGERPRINT_BYTES, short_form
+from batch_assets.stages.survey import FINGERPRINT_BYTES, short_forms
 
 #: Fingerprints in a sketch. Of two partitions of one size that have a tenth of their requests in
 #: common, all but one pair in a thousand are found.
@@ -79,7 +79,7 @@ def reuse(
         digest=manifest.digest,
     )
     fingerprints = _fingerprints(deployment.files, layout, manifest.requests)
-    sketch = sorted(map(short_form, fingerprints.to_pylist()))[:_SKETCH]
+    sketch = np.sort(short_forms(fingerprints))[:_SKETCH].tolist()
     sketches = deployment.ledger.sketches
     if request_set is not None:
         # Said before it is looked for: of two that do so at once, one sees the other.
@@ -138,6 +138,8 @@ class _Search:
         self._deployment = deployment
         self._packing = recipe.packing
         self._fingerprints = fingerprints
+        self._short_forms = short_forms(fingerprints)
+        self._order = np.argsort(self._short_forms)
         self._is_found = np.zeros(len(fingerprints), dtype=np.bool_)
 
     def found(self) -> Ordinals:
@@ -170,12 +172,15 @@ class _Search:
         columns = ["ordinal", "fingerprint"]
         items = layout_of(source).items
         for batch in stream_parquet(self._deployment.files, items, columns=columns):
-            places = pc.index_in(batch["fingerprint"], value_set=self._fingerprints)
-            both = pc.and_(pc.is_valid(places), pc.is_valid(batch["ordinal"]))
-            here = np.asarray(places.filter(both)).astype(np.int64)
-            is_open = ~self._is_found[here]
+            asked = batch.filter(pc.is_valid(batch["ordinal"]))
+            places = np.searchsorted(
+                self._short_forms, short_forms(asked["fingerprint"]), sorter=self._order
+            )
+            here = self._order[np.minimum(places, len(self._order) - 1)]
+            is_same = pc.equal(self._fingerprints.take(pa.array(here)), asked["fingerprint"])
+            is_open = is_same.to_numpy(zero_copy_only=False) & ~self._is_found[here]
             ours.append(here[is_open])
-            theirs.append(np.asarray(batch["ordinal"].filter(both))[is_open])
+            theirs.append(np.asarray(asked["ordinal"])[is_open])
         return np.concatenate(theirs), np.concatenate(ours)
 
     def _lines(self, source: RequestSet, wanted: AbstractSet[int]) -> Iterator[CarriedLine]:

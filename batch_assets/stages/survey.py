@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.domain.request import RequestSetDigest
@@ -65,6 +66,15 @@ def short_form(fingerprint: bytes) -> int:
     return int.from_bytes(fingerprint[:8], "little", signed=True)
 
 
+def short_forms(fingerprints: pa.Array) -> npt.NDArray[np.int64]:
+    """The same of each fingerprint of one batch of rows."""
+    words = fingerprints.type.byte_width // 8
+    first, end = fingerprints.offset, fingerprints.offset + len(fingerprints)
+    whole = np.frombuffer(fingerprints.buffers()[1], dtype="<i8", count=words * end)
+    # A copy: the view would keep the batch.
+    return whole[words * first :: words].astype(np.int64)
+
+
 def survey(recipe: Recipe, partition_key: str) -> Survey:
     """Read and render the partition once.
 
@@ -72,7 +82,7 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
     """
     item_ids, packing = ItemIds(recipe.corpus.item_id), recipe.packing
     fingerprints = Fingerprints(packing)
-    id_hashes, short_forms = array("q"), array("q")
+    id_hashes, shorts = array("q"), array("q")
     sample = Sample()
     for rows in recipe.corpus.read(partition_key, columns_of(recipe, partition_key)):
         ids = item_ids.of(rows)
@@ -83,7 +93,7 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
         for position, (item_id, ask) in enumerate(zip(ids, asks, strict=True)):
             fingerprint = fingerprints.of(ask)
             fingerprints.take(item_id, fingerprint)
-            short_forms.append(short_form(fingerprint))
+            shorts.append(short_form(fingerprint))
             if position in sampled:
                 texts.append(ask.decode())
         sample.add(texts)
@@ -98,7 +108,7 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
     return Survey(
         digest=fingerprints.digest(),
         estimate=estimate_from(sample.texts),
-        shared=_repeated(short_forms),
+        shared=_repeated(shorts),
     )
 
 

@@ -9,9 +9,13 @@ from types import ModuleType
 
 import pytest
 
+import batch_assets
+from batch_assets.component.corpora import CorpusModel
+from batch_assets.component.partitions import PartitionByModel
 from batch_assets.domain.outcome import Outcome
 
 PROJECT = Path(__file__).parents[2]
+HOWTO = PROJECT / "docs" / "howto"
 MARKDOWN = sorted(
     path
     for path in PROJECT.rglob("*.md")
@@ -30,7 +34,7 @@ def the_reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["cli.md", "settings.md", "states.md"])
+@pytest.mark.parametrize("page", ["api.md", "cli.md", "settings.md", "states.md"])
 def test_the_reference_says_what_the_code_does_now(page: str) -> None:
     written = (PROJECT / "docs" / "reference" / page).read_text()
 
@@ -46,6 +50,14 @@ def test_every_setting_has_a_description() -> None:
     ]
 
     assert undescribed == []
+
+
+def test_the_reference_has_every_form_of_a_component_file() -> None:
+    told = set(the_reference().SETTINGS.values())
+
+    untold = {*CorpusModel.forms().values(), *PartitionByModel.forms().values()} - told
+
+    assert untold == set()
 
 
 def test_every_command_has_help() -> None:
@@ -81,6 +93,34 @@ def relative_links(page: Path) -> Iterator[str]:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if "://" not in target:
             yield target
+
+
+def test_every_how_to_is_linked_from_their_index_or_the_readme() -> None:
+    index = HOWTO / "README.md"
+    linked = {
+        (page.parent / target).resolve()
+        for page in (index, PROJECT / "README.md")
+        for target in relative_links(page)
+    }
+
+    assert [page.name for page in HOWTO.glob("*.md") if page.resolve() not in linked] == []
+
+
+def names_imported(page: Path) -> set[str]:
+    """What the page's examples import from the package itself."""
+    found = re.findall(r"^from batch_assets import (\([^)]*\)|.*)$", page.read_text(), re.MULTILINE)
+    return {name for names in found for name in re.findall(r"\w+", names)}
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_what_a_page_imports_is_public(page: Path) -> None:
+    assert names_imported(page) - set(batch_assets.__all__) == set()
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    silent = [name for name in batch_assets.__all__ if not getattr(batch_assets, name).__doc__]
+
+    assert silent == []
 
 
 def test_every_script_is_named_in_the_readme_or_in_contributing() -> None:

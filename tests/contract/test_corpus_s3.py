@@ -3,18 +3,14 @@
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import fsspec
 import pyarrow as pa
 import pytest
-import s3fs
 from corpus_files import content_of, ids, numbers, positions
 from factories import a_table
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
 from batch_assets.corpus import ByColumn, ByRows, Discovered, FileCorpus
 from batch_assets.domain.errors import CorpusError
@@ -23,40 +19,6 @@ from batch_assets.files.layout import results_path
 
 #: As many as no list call of S3 gives at once.
 PAGES = 3_500
-
-
-@dataclass(frozen=True)
-class Bucket:
-    url: str
-    options: dict[str, object]
-
-    def put(self, name: str, content: bytes) -> None:
-        """Another process puts a file there."""
-        self.elsewhere().pipe_file(f"{self.url}/{name}", content)
-
-    def elsewhere(self) -> s3fs.S3FileSystem:
-        return s3fs.S3FileSystem(**self.options, skip_instance_cache=True, use_listings_cache=False)
-
-    def corpus(self, path: str = "", **over: object) -> FileCorpus:
-        url = f"{self.url}/{path}"
-        return FileCorpus(path=url, item_id="id", storage_options=self.options, **over)
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[dict[str, object]]:
-    """What s3fs needs to reach a server of its own kind."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3) -> Bucket:
-    found = Bucket(url=f"s3://b-{secrets.token_hex(4)}", options=s3)
-    found.elsewhere().mkdir(found.url)
-    return found
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz", "tsv", "jsonl", "jsonl.zst"])

@@ -96,6 +96,7 @@ def body_of(name: str, prompt: Prompt, output: Any, settings: dict[str, Any]) ->
 
 ONE = Prompt(user="{{ word }}")
 EXAMPLE = Example(user="elm", assistant={"label": "plant"})
+JSON = Prompt(user="JSON of {{ word }}")
 SEVERAL = Prompt(system="Be brief.", user="{{ word }}", examples=[EXAMPLE])
 
 
@@ -104,10 +105,10 @@ SEVERAL = Prompt(system="Be brief.", user="{{ word }}", examples=[EXAMPLE])
     [
         ("chat", ONE, TextOutput(), {"logprobs": True, "top_logprobs": 2}),
         ("chat", SEVERAL, OutputType(Kind), {"reasoning_effort": "low", "stop": "x"}),
-        ("chat", ONE, JsonMode(), {"metadata": {"a": "b"}, "verbosity": "low"}),
+        ("chat", JSON, JsonMode(), {"metadata": {"a": "b"}, "verbosity": "low"}),
         ("responses", ONE, TextOutput(), {"instructions": "Be brief.", "max_output_tokens": 16}),
         ("responses", SEVERAL, OutputType(Kind), {"reasoning": {"effort": "low"}}),
-        ("responses", ONE, JsonMode(), {"text": {"verbosity": "low"}}),
+        ("responses", JSON, JsonMode(), {"text": {"verbosity": "low"}}),
         ("embeddings", ONE, TextOutput(), {"dimensions": 256, "encoding_format": "base64"}),
         ("embeddings", ONE, TextOutput(), {"several_inputs": True}),
         ("moderations", ONE, TextOutput(), {}),

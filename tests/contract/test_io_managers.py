@@ -41,18 +41,27 @@ def output_context(name: str = "mine", partitions: tuple[str, str] | None = None
 
 
 def input_context(
-    annotation: Any = pa.Table, name: str = "mine", partitions: tuple[str, str] | None = None
+    annotation: Any = pa.Table,
+    name: str = "mine",
+    partitions: tuple[str, str] | None = None,
+    *,
+    of: dg.PartitionsDefinition = PARTITIONS,
+    **metadata: Any,
 ) -> Any:
     spread = {}
     if partitions is not None:
         spread = {
-            "asset_partitions_def": PARTITIONS,
+            "asset_partitions_def": of,
             "asset_partition_key_range": dg.PartitionKeyRange(*partitions),
             "partition_key": partitions[0],
         }
     kind = dg.DagsterType(lambda _context, _value: True, name="any", typing_type=annotation)
     return dg.build_input_context(
-        name="things", asset_key=dg.AssetKey(name.split("/")), dagster_type=kind, **spread
+        name="things",
+        asset_key=dg.AssetKey(name.split("/")),
+        dagster_type=kind,
+        definition_metadata=metadata,
+        **spread,
     )
 
 
@@ -181,6 +190,63 @@ def test_results_of_several_partitions_are_one_table(io_manager, annotation):
     label = "output.label" if annotation is pd.DataFrame else "output"
     rows = [row[label] for row in rows_of(loaded)]
     assert rows in (["plant", "animal"], [{"label": "plant"}, {"label": "animal"}])
+
+
+def test_results_come_in_the_order_of_the_partitions_and_not_of_their_names(io_manager):
+    days = dg.StaticPartitionsDefinition(["mon", "tue", "wed", "thu", "fri"])
+    for day in reversed(days.get_partition_keys()):
+        store_results(io_manager.files, day, [{"label": day}])
+
+    context = input_context(pa.Table, "words/results", ("mon", "thu"), of=days)
+    loaded = io_manager.load_input(context)
+
+    assert loaded["item_id"].to_pylist() == ["mon", "tue", "wed", "thu"]
+
+
+@ANNOTATIONS
+def test_the_metadata_of_an_input_may_name_the_columns_that_are_loaded(io_manager, annotation):
+    store_results(io_manager.files, "a", [{"label": "plant"}])
+
+    context = input_context(annotation, "words/results", ("a", "a"), columns=["wave", "item_id"])
+    loaded = io_manager.load_input(context)
+
+    assert [list(row.items()) for row in rows_of(loaded)] == [[("wave", 0), ("item_id", "a")]]
+
+
+@pytest.mark.parametrize("columns", [["item_id", "otcome"], "item_id"])
+def test_columns_that_cannot_be_loaded_are_refused_with_those_there_are(io_manager, columns):
+    store_results(io_manager.files, "a", [{"label": "plant"}])
+
+    context = input_context(pa.Table, "words/results", ("a", "a"), columns=columns)
+
+    with pytest.raises(ArtifactError, match=r"input 'things' names .*some of item_id, output, wav"):
+        io_manager.load_input(context)
+
+
+def store_vectors(files: Files) -> None:
+    vectors = pa.array([[0.5, 1.0], None], pa.list_(pa.float32(), 2))
+    table = pa.table({"item_id": ["x", "y"], "output": vectors})
+    with create_parquet(files, results_path("words", "a"), table.schema) as sink:
+        sink.write(table.to_batches()[0])
+
+
+def test_vectors_are_arrays_in_a_pandas_frame(io_manager):
+    store_vectors(io_manager.files)
+
+    frame = io_manager.load_input(input_context(pd.DataFrame, "words/results", ("a", "a")))
+
+    vector, missing = frame["output"]
+    assert (vector.dtype, vector.tolist(), missing) == ("float32", [0.5, 1.0], None)
+
+
+@pytest.mark.parametrize("annotation", [pl.DataFrame, pl.LazyFrame])
+def test_vectors_are_of_one_width_in_a_polars_frame(io_manager, annotation):
+    store_vectors(io_manager.files)
+
+    frame = io_manager.load_input(input_context(annotation, "words/results", ("a", "a"))).lazy()
+
+    assert frame.collect_schema()["output"] == pl.Array(pl.Float32, 2)
+    assert frame.collect()["output"].to_list() == [[0.5, 1.0], None]
 
 
 def test_a_pandas_frame_has_a_column_for_each_field_of_the_answer(io_manager):

@@ -3,8 +3,10 @@
 Nothing is sent in any of these cases: the sandbox counts what reaches it.
 """
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -62,13 +64,47 @@ def reason(result: dg.ExecuteInProcessResult) -> str:
         ({"prompt": ba.Prompt(user="{{ word ")}, "the user template .*line 1"),
         ({"output": WithDict}, "output WithDict, field scores: an open object"),
         ({"output": WithAny}, "output WithAny, field anything: .*give it a plain type"),
-        ({"output": "factories.Kind"}, "write it as package.module:Class"),
+        ({"output": "factories.Kind"}, "write it as package.module:Name"),
         ({"output": "nowhere.at_all:Kind"}, "'nowhere.at_all:Kind' cannot be imported"),
         ({"output": "factories:Knid"}, "'factories:Knid' cannot be imported .*Knid"),
         ({"output": "factories:a_table"}, "'factories:a_table' is not a Pydantic model"),
         ({"settings": {"heat": 0}}, "setting 'heat' is unknown to .*temperature"),
         ({"settings": {"response_format": {}}}, "'response_format' cannot be given: it comes from"),
         ({"settings": {"stream": True}}, "'stream' cannot be given: a batch does not stream"),
+        ({"settings": {"temperature": 3}}, "setting 'temperature' cannot be 3: .*<= 2"),
+        ({"model": None}, r"inference words: it has no model \(model_name in YAML\); only ready"),
+        ({"prompt": None}, "inference words: it has no prompt; only ready-made requests need none"),
+        ({"output": {"labels": ["warm", "warm"]}}, r"labels \['warm'\] are given twice"),
+        # What a template puts in is no promise.
+        (
+            {"output": "json_object", "prompt": ba.Prompt(user="{{ word }}", system="Be short.")},
+            "refuses json_object unless .* the word 'json'; ask for JSON in the system prompt",
+        ),
+        ({"endpoint": "chats"}, "endpoint 'chats' is unknown: give one of chat, responses"),
+        (
+            {"endpoint": "embeddings", "model": "text-embedding-3-small"},
+            "output Kind cannot be asked of /v1/embeddings",
+        ),
+        (
+            {
+                "endpoint": "completions",
+                "output": None,
+                "prompt": ba.Prompt(user="{{ word }}", system="Be short."),
+            },
+            "the prompt has a system message, .* write it into the user template",
+        ),
+        ({"prompt": ba.Prompt(call="nowhere:ask")}, "call 'nowhere:ask' cannot be imported"),
+        ({"prompt": ba.Prompt(call="factories.Kind")}, "call .* write it as package.module:Name"),
+        ({"prompt": ba.Prompt(call=lambda word: word)}, "which has no name that another process"),
+        # A column that a part reads and that is not there.
+        (
+            {"prompt": ba.Prompt(user=["What is it?", ba.Image(column="photo")])},
+            r"a\.parquet: the prompt of words reads photo, .* it has id, word",
+        ),
+        (
+            {"prompt": ba.Prompt(user=["{{ word }}", ba.File(url="https://a.b/{{ word }}.pdf")])},
+            "chat completions take no URL of a file: .* use the endpoint responses",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused_before_anything_is_loaded(world, over, said):
@@ -85,10 +121,100 @@ def test_a_corpus_that_is_not_there_is_refused_with_its_path(world):
         world.inference(corpus)
 
 
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (
+            lambda path: ba.FileCorpus(path=path, item_id="id", partition_by=ba.ByRows(0)),
+            r"ByRows\(0\): a partition has one row at least",
+        ),
+        (
+            lambda path: ba.FileCorpus(path=path, item_id="id", partition_by=ba.ByColumn("a", ())),
+            r"ByColumn\('a'\): list the values that are partitions",
+        ),
+        (
+            lambda path: ba.FileCorpus(path=path, item_id="id", format="xml"),
+            r"FileCorpus\(format='xml'\): use one of parquet, csv",
+        ),
+        (
+            lambda path: ba.FileCorpus(path=path, item_id="id", types={"id": "text"}),
+            "'text' of column 'id' is no type of Arrow; use one as string",
+        ),
+        (
+            lambda path: ba.SqlCorpus(url="env:A", query="SELECT :key", item_id="id"),
+            "nothing is bound to :key; its parameters are :partition_key",
+        ),
+        (
+            lambda path: ba.AssetCorpus(
+                key="warehouse/words",
+                item_id="id",
+                partitions_def=dg.MultiPartitionsDefinition(
+                    {name: dg.StaticPartitionsDefinition([name]) for name in ("day", "lang")}
+                ),
+            ),
+            "asset warehouse/words: partitions of several dimensions .* or read its files",
+        ),
+        (
+            lambda path: ba.CompositeCorpus(
+                sources=[("a", ba.FileCorpus(path=path, item_id="id"))] * 2
+            ),
+            "namespace 'a' is there twice: give each its own",
+        ),
+    ],
+)
+def test_a_corpus_that_cannot_be_is_refused_where_it_is_declared(world, declare, said):
+    path = world.corpus(a=2).path
+
+    with pytest.raises(DeclarationError, match=re.compile(said, re.DOTALL)):
+        declare(path)
+
+
+def test_ready_made_requests_take_neither_prompt_nor_settings(world):
+    corpus = ready_made(world, "gpt-4.1-mini")
+
+    with pytest.raises(DeclarationError, match="have their prompt and model in their bodies"):
+        world.inference(corpus)
+    with pytest.raises(DeclarationError, match=r"setting 'seed' cannot be given: .* write it into"):
+        world.inference(corpus, prompt=None, model=None, settings={"seed": 1})
+
+
+def ready_made(world, *models: str) -> ba.RequestFileCorpus:
+    """A file with a request to each of the models."""
+    path = world.folder / "ready" / "q.jsonl"
+    path.parent.mkdir()
+    lines = [
+        {
+            "custom_id": f"q-{number}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": model, "messages": [{"role": "user", "content": "Hi"}]},
+        }
+        for number, model in enumerate(models)
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return ba.RequestFileCorpus(path=str(path))
+
+
 def test_an_id_column_that_is_not_there_is_refused_with_those_that_are(world):
     corpus = ba.FileCorpus(path=world.corpus(a=2).path, item_id="key")
 
     with pytest.raises(CorpusError, match=r"a\.parquet: no column 'key' .* it has id, word"):
+        world.inference(corpus)
+
+
+@pytest.mark.parametrize(
+    "partition_by",
+    [ba.ByColumn("lang", ("de",)), ba.ByTime("lang", "daily", datetime(2026, 1, 1))],
+    ids=["by column", "by time"],
+)
+def test_a_column_of_partitions_that_is_not_there_is_refused(world, partition_by):
+    path = world.corpus(a=2).path
+    corpus = ba.FileCorpus(path=path, item_id="id", partition_by=partition_by)
+
+    with pytest.raises(
+        CorpusError,
+        match=r"a\.parquet: no column 'lang' to cut partitions by; it has id, word: name one of",
+    ):
         world.inference(corpus)
 
 
@@ -148,6 +274,37 @@ def test_a_corrupt_file_keeps_no_other_partition_from_loading(world):
 
     assert good.success
     assert re.search(r"b\.parquet.*not readable as Parquet", reason(bad), re.DOTALL)
+
+
+def test_requests_to_two_models_are_refused_by_their_line(world):
+    corpus = ready_made(world, "gpt-4.1-mini", "gpt-5-nano")
+    world.declare(world.inference(corpus, prompt=None, model=None, output=None))
+
+    result = world.run("requests", "batches", partition="q")
+
+    assert re.search(
+        r"q\.jsonl, line 2: .*'gpt-5-nano', and .*'gpt-4.1-mini'; put them into a corpus of their",
+        reason(result),
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("warehouse:sesame@host", "the corpus's url holds no SQLAlchemy URL; write postgresql"),
+        ("env:NOT_THERE", "environment variable NOT_THERE is not set: put the database's"),
+        ("sqlite:///nowhere.db", "sqlite:///nowhere.db: there is no such file; check the corpus's"),
+        ("oracl://user:sesame@host/db", "oracl://host/db: its driver is not installed"),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_named_without_its_password(world, url, said):
+    corpus = ba.SqlCorpus(url=url, query="SELECT id, word FROM words ORDER BY id", item_id="id")
+    world.declare(world.inference(corpus))
+
+    result = world.run("requests", "batches", partition="all")
+
+    assert said in reason(result)
+    assert "sesame" not in reason(result)
 
 
 # At the provider

@@ -338,13 +338,13 @@ def test_an_attribute_that_yaml_does_not_know_is_refused_by_its_name(world):
 @pytest.mark.filterwarnings(*WARNINGS_OF_DAGSTERS_YAML)
 def test_an_attribute_that_yaml_lacks_is_asked_for_by_its_name(world):
     declared = component_yaml(world.corpus(a=1))
-    del declared["attributes"]["model_name"]
+    del declared["attributes"]["corpus"]
 
     with pytest.raises(ComponentTreeException) as caught:
         built(declared)
 
     said = "".join(traceback.format_exception(caught.value))
-    assert "model_name" in said
+    assert "attributes.corpus" in said
     assert "Field required" in said
 
 

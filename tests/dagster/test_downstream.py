@@ -68,6 +68,20 @@ def test_results_come_as_what_the_input_is_annotated_with(world, collected, anno
     assert of_all == collected["a"] + collected["b"]
 
 
+def test_an_input_may_load_some_of_the_columns(world, collected):
+    seen: list[Any] = []
+    key = world.key("results")
+
+    @dg.asset(ins={"results": dg.AssetIn(key, metadata={"columns": ["outcome"]})})
+    def outcomes(results: pd.DataFrame) -> None:
+        seen.append(results.to_dict("list"))
+
+    world.declare(world.inference(world.corpus(a=2, b=3)), assets=[outcomes])
+    world.run_asset("outcomes")
+
+    assert seen == [{"outcome": ["ok"] * 5}]
+
+
 def test_answers_are_typed_columns_in_a_frame(world, collected):
     frame = run_downstream(world, pd.DataFrame, lambda frame: frame, partition="a")
 

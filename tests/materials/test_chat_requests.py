@@ -233,7 +233,7 @@ def test_free_text_has_no_format():
 
 
 def test_json_mode_is_asked_for_as_such():
-    [body] = bodies(requests(output=JsonMode()), word=["oak"])
+    [body] = bodies(requests("JSON of {{ word }}", output=JsonMode()), word=["oak"])
 
     assert body["response_format"] == {"type": "json_object"}
 

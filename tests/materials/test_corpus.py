@@ -274,13 +274,13 @@ def test_damage_further_on_is_named_by_the_row_it_comes_after(tmp_path):
         rows(found, "p")
 
 
-def test_bytes_that_are_no_text_are_named_by_the_row_they_come_after(tmp_path):
+def test_bytes_that_are_no_text_are_named_by_their_row_and_column(tmp_path):
     """Parquet lets them pass as text, and a prompt could not be sent."""
     offsets, content = pa.py_buffer(bytes(4) + b"\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")
     words = pa.Array.from_buffers(pa.string(), 2, [None, offsets, content])
     found = a_corpus(tmp_path, pa.table({"id": ["1", "2"], "word": words}))
 
-    with pytest.raises(CorpusError, match=r"at row 0 or after it: .*UTF8"):
+    with pytest.raises(CorpusError, match=r"row 1, column 'word': .*no UTF-8"):
         rows(found, "p", "word")
 
 

@@ -12,7 +12,7 @@ from shapes import a_model
 from typing_extensions import TypedDict
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt import OutputType
+from batch_assets.prompt import OutputType, output_of
 from batch_assets.prompt.output import InvalidAnswer
 
 
@@ -34,13 +34,13 @@ def complaint(output: OutputType, answer: str) -> str:
 
 
 def test_a_model_is_found_by_its_import_path():
-    assert OutputType.from_path("factories:Kind").model is Kind
+    assert output_of("factories:Kind").model is Kind
 
 
 @pytest.mark.parametrize("path", ["", "factories", "factories:", ":Kind", ".factories:Kind"])
 def test_what_is_no_import_path_is_refused_with_the_form_of_one(path):
-    with pytest.raises(DeclarationError, match=r"write it as package\.module:Class"):
-        OutputType.from_path(path)
+    with pytest.raises(DeclarationError, match=r"write it as package\.module:Name"):
+        output_of(path)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_what_is_no_import_path_is_refused_with_the_form_of_one(path):
 )
 def test_a_model_that_cannot_be_imported_is_refused_with_the_reason(path, why):
     with pytest.raises(DeclarationError, match=f"cannot be imported .*{why}"):
-        OutputType.from_path(path)
+        output_of(path)
 
 
 @pytest.mark.parametrize("path", ["factories:a_corpus", "factories:NOON", "json:JSONDecoder"])
 def test_what_is_no_pydantic_model_is_refused(path):
     with pytest.raises(DeclarationError, match=f"{path!r} is not a Pydantic model"):
-        OutputType.from_path(path)
+        output_of(path)
 
 
 @pytest.mark.parametrize(

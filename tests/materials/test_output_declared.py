@@ -110,7 +110,7 @@ def test_a_dataclass_and_a_typed_dict_are_types_of_answers():
     ("declared", "why"),
     [
         (7, "7 is not a Pydantic model, dataclass or TypedDict, the import path of one"),
-        ("nothing", r"write it as package\.module:Class"),
+        ("nothing", r"write it as package\.module:Name"),
         ("nowhere.at_all:Kind", "cannot be imported .*No module named 'nowhere'"),
         ("factories:Nothing", "cannot be imported .*has no attribute 'Nothing'"),
         ("test_output_declared:NUMBER", "nor an Output or a JSON schema"),

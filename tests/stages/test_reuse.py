@@ -10,6 +10,7 @@ import pytest
 from factories import a_corpus, a_recipe, a_table
 from pydantic import BaseModel, field_validator
 
+from batch_assets.domain.budget import Budget
 from batch_assets.domain.control import WaitKind
 from batch_assets.domain.shard import Limits
 from batch_assets.sandbox import ItemError
@@ -166,6 +167,24 @@ def test_items_that_share_a_request_share_what_is_carried_over(a_world, tmp_path
     assert executed(world) == 2 + 1
     assert world.column("outcome") == ["ok"] * 4
     assert sum(world.column("executions")) == 1
+
+
+def test_what_was_never_sent_takes_over_what_was_answered_meanwhile(
+    a_world, rewrite, sandbox, provider_at
+):
+    full = a_world(9, via=provider_at(sandbox.base_url, budget=Budget(batches=1)))
+    rewrite(1, key="other", row_0="holds the only place")
+    replace(full, partition_key="other", manifests=[]).submit()
+    assert full.submit().sent == 0
+    full.poll(after=100)
+    rewrite(8)
+    full.carry()
+    rewrite(9)
+
+    full.carry()
+
+    assert executed(full) == 1 + 8 + 1
+    assert full.column("outcome") == ["ok"] * 9
 
 
 # What is not carried over

@@ -44,4 +44,8 @@ def compile_endpoint(
     Raises DeclarationError for a setting, a prompt or an output that the endpoint does not take.
     """
     kind = endpoint_named(name)
-    return kind(model=model, prompt=prompt, output=output, settings=settings)
+    compiled = kind(model=model, prompt=prompt, output=output, settings=settings)
+    # What a call writes is known when it is called.
+    if prompt.call is None:
+        output.check_prompt(prompt.texts())
+    return compiled

@@ -90,7 +90,10 @@ class Endpoint(ABC):
         self._format = self.format_of(output, sent)
         self._settings = {name: sent[name] for name in sent if name not in self._format}
         taken = {"model", self.prompt_field, "stream", *self._format, *self._settings}
-        self._settings |= extra_fields(settings, taken)
+        extra = extra_fields(settings, taken)
+        self._settings |= extra
+        #: As they were declared, in an order that is nobody's.
+        self._parameters = _encode_sorted({**sent, **extra}).decode()
         #: The bytes of a body before and after its prompt.
         self._head = b'{"model":' + _encode(model) + b',"' + self.prompt_field.encode() + b'":'
         self._tail = self._tail_with(self._settings)
@@ -119,7 +122,19 @@ class Endpoint(ABC):
     def shape_digest(self) -> str:
         """Of what determines every request: url, model, prompt, settings, schema."""
         constant = [self.url, self._head.decode(), self._tail.decode()]
-        return hashlib.sha256(_encode([*constant, *self._messages.shape])).hexdigest()
+        return _digest([*constant, *self._messages.shape])
+
+    @property
+    def shape_parts(self) -> Mapping[str, str]:
+        """The same part by part: endpoint and model by name, the others as digests."""
+        output = self.output
+        return {
+            "endpoint": self.url,
+            "prompt": _digest(self._messages.shape),
+            "model": self.model,
+            "schema": _digest([output.kind, output.name, output.schema]),
+            "parameters": _digest(self._parameters),
+        }
 
     def bodies(self, rows: pa.RecordBatch, describe_row: DescribeRow) -> Iterator[bytes]:
         """The JSON body of each row's request; `rows` has the columns of `fields`.
@@ -271,6 +286,10 @@ def judged_text(
             outcome, message = Outcome.INVALID, shortened(str(error))
     told = json_text(logprobs) if logprobs else None
     return Answer(outcome, message, text, value, finish_reason, told)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(_encode(value)).hexdigest()
 
 
 def json_text(value: Any) -> str:
