@@ -16,6 +16,10 @@ from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai_options import CreateOptions
 from batch_assets.resources.openai_provider import OPENAI_URL, OpenAIProvider
 
+#: Embedding inputs of one batch, each element of a list for itself (the SDK's description of
+#: `batches.create`).
+MOST_INPUTS = 50_000
+
 #: Settings that would let nothing through below 1.
 COUNTS = (
     "max_requests_per_batch",
@@ -195,6 +199,7 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
             requests=min(filter(None, (self.max_requests_per_batch, queue.requests))),
             bytes=self.max_bytes_per_batch,
             tokens=min(filter(None, (self.max_batch_enqueued_tokens, queue.tokens)), default=None),
+            inputs=min(filter(None, (MOST_INPUTS, queue.inputs))),
         )
 
     def _budget(self) -> Budget:

@@ -35,6 +35,10 @@ def advance(
         # What was paid for is brought in, whatever keeps the rest from being sent.
         collect(deployment, request_set.inference, request_set.partition_key)
     request_set = _as_it_stands(deployment, request_set)
+    if request_set.carried is None:
+        # What it waits for may just have been brought in.
+        dispatched = _send(deployment, recipe, request_set)
+        request_set = _as_it_stands(deployment, request_set)
     while _is_complete(request_set, progress := wave_progress(deployment, request_set)):
         resolution = resolve(deployment, recipe, request_set)
         if resolution is not None:

@@ -65,7 +65,7 @@ def test_an_asset_receives_the_provider(monkeypatch, server):
 def test_limits_and_budget_are_openais_unless_declared(provider_at):
     provider = provider_at(URL)
 
-    assert provider.limits == Limits(requests=50_000, bytes=200_000_000, tokens=None)
+    assert provider.limits == Limits(requests=50_000, bytes=200_000_000, inputs=50_000)
     assert provider.budget == Budget(requests=None, tokens=None, batches=None)
 
 
@@ -81,7 +81,7 @@ def test_limits_and_budget_can_be_declared(provider_at):
         max_open_batches=3,
     )
 
-    assert provider.limits == Limits(requests=10, bytes=1_000, tokens=500)
+    assert provider.limits == Limits(requests=10, bytes=1_000, tokens=500, inputs=50_000)
     assert provider.budget == Budget(requests=100, tokens=90_000, inputs=1_000_000, batches=3)
 
 
