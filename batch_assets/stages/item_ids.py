@@ -1,7 +1,5 @@
 """Item ids: a column of the corpus or a template over columns, apart for each of its sources."""
 
-import numpy as np
-
 from batch_assets.corpus import Rows
 from batch_assets.corpus.column_text import as_text
 from batch_assets.domain.errors import CorpusError
@@ -31,14 +29,14 @@ class ItemIds:
                 values_of(rows.batch.column(name), name, rows.name_of) for name in self.columns
             ]
             return list(self._template.texts(columns, rows.name_of))
-        column = as_text(rows.batch.column(self._declared))
-        if column.null_count:
-            first = int(np.flatnonzero(column.is_null())[0])
+        keys: list[str] = as_text(rows.batch.column(self._declared)).to_pylist()
+        if not all(keys):
+            first = next(row for row, key in enumerate(keys) if not key)
+            what = "null" if keys[first] is None else "empty"
             raise CorpusError(
-                f"{rows.name_of(first)}: {self._declared!r} is null; every item needs an id: "
+                f"{rows.name_of(first)}: {self._declared!r} is {what}; every item needs an id: "
                 "fill it in"
             )
-        keys: list[str] = column.to_pylist()
         return keys
 
     def of(self, rows: Rows) -> list[str]:

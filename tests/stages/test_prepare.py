@@ -188,6 +188,7 @@ def test_inputs_that_ask_the_same_are_one_request_set(prepared):
     ("rows", "complaint"),
     [
         (a_table(3, id=["a", None, "c"]), r"p\.parquet, row 1: 'id' is null.*fill it in"),
+        (a_table(3, id=["a", "", "c"]), r"p\.parquet, row 1: 'id' is empty.*fill it in"),
         (
             a_table(4, id=["a", "b", "a", "b"]),
             r"p\.parquet, row 0; .*row 2: item id 'a' is there 2 times \(2 ids .*remove",
