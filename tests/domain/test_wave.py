@@ -5,7 +5,7 @@ import pytest
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.outcome import Failure
-from batch_assets.domain.wave import MOST_UNCOUNTED, RetryPolicy
+from batch_assets.domain.wave import MOST_UNCOUNTED, RetryPolicy, counts_as_attempt
 
 #: Asked again unless a policy says otherwise.
 BY_DEFAULT = {
@@ -25,7 +25,7 @@ def test_what_another_try_can_cure_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == BY_DEFAULT | {"account", "withdrawn"}
+    assert again == BY_DEFAULT | {"account", "withdrawn", "packed"}
     assert not policy.asks_again(None, 1, 0)
 
 
@@ -34,7 +34,15 @@ def test_a_policy_names_what_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == {"truncated", "expired", "account", "withdrawn"}
+    assert again == {"truncated", "expired", "account", "withdrawn", "packed"}
+
+
+def test_what_a_pack_lost_is_asked_again_whatever_the_policy_says():
+    """Packs are halved with each wave, so that it has an end."""
+    policy = RetryPolicy(max_waves=1, ask_again=[])
+
+    assert policy.asks_again(Failure.PACKED, 9, 9)
+    assert not counts_as_attempt(Failure.PACKED)
 
 
 @pytest.mark.parametrize(("attempts", "allowed"), [(1, True), (2, True), (3, False), (4, False)])

@@ -35,6 +35,7 @@ from crash_points import PointedFiles, Points, pointed_ledger, pointed_provider
 from factories import a_corpus, a_recipe, a_table
 from stage_world import SETTINGS, a_provider
 
+from batch_assets.corpus import FileCorpus
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import AccountRefused
 from batch_assets.domain.shard import Limits
@@ -101,8 +102,10 @@ class Way:
         self, folder: Path, engine: sa.Engine, provider: OpenAIProvider, points: Points, owner: str
     ) -> None:
         corpus = folder.parent / "corpus"
-        a_corpus(corpus, a_table(len(CANCELLED), word=CANCELLED), key="q")
-        self._recipe = a_recipe(a_corpus(corpus, a_table(ITEMS, word=WORDS)))
+        if not corpus.exists():  # another process may be reading it
+            a_corpus(corpus, a_table(len(CANCELLED), word=CANCELLED), key="q")
+            a_corpus(corpus, a_table(ITEMS, word=WORDS))
+        self._recipe = a_recipe(FileCorpus(path=str(corpus), item_id="id"))
         self._export = folder / "results.jsonl"
         self.deployment = Deployment(
             ledger=pointed_ledger(engine, points, ledger_time),
