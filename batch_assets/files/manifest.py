@@ -9,6 +9,7 @@ import msgspec
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Limits, Shard
+from batch_assets.files.layout import RequestSetLayout
 from batch_assets.files.store import Files
 
 #: Raised when a reader of an older version could misread the file.
@@ -45,6 +46,13 @@ class Manifest:
     #: by name; prompt, schema and parameters as digests. Empty where an older version wrote it.
     shape: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def layout(self) -> RequestSetLayout:
+        """Where the request set's files lie."""
+        return RequestSetLayout(
+            inference=self.inference, partition_key=self.partition_key, digest=self.digest
+        )
 
 
 def write_manifest(files: Files, path: str, manifest: Manifest) -> None:

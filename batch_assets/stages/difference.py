@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_assets.domain.batch import BatchState, RequestSet
 from batch_assets.files import Files, RequestSetLayout
@@ -17,7 +16,7 @@ from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.stages.plan import layout_of, live_batches, shards_of_wave
 from batch_assets.stages.recipe import Deployment, Recipe
-from batch_assets.stages.reuse import Ordinals, reuse
+from batch_assets.stages.reuse import Ordinals, fingerprints_of, reuse
 from batch_assets.stages.survey import short_forms
 
 #: Item ids that stand for those of a kind.
@@ -99,7 +98,7 @@ def difference(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Di
     cost = _cost(deployment, recipe, manifest)
     items = manifest.items
     if before is None:
-        examples = _ids(deployment.files, _layout(manifest), range(_EXAMPLES))
+        examples = _ids(deployment.files, manifest.layout, range(_EXAMPLES))
         new = Kind(items=items, examples=examples)
         return Difference(before=None, items=items, new=new, cost=cost)
     if before.digest == manifest.digest:
@@ -110,7 +109,7 @@ def difference(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Di
         items=items,
         cost=cost,
         parts=_changed_parts(earlier, manifest),
-        **_kinds(deployment.files, layout_of(before), _layout(manifest)),
+        **_kinds(deployment.files, layout_of(before), manifest.layout),
     )
 
 
@@ -243,22 +242,5 @@ def _cost_of_the_unsent(
 
 def _is_asked_by(files: Files, awaited: RequestSet, manifest: Manifest) -> _Flags:
     """Which of the requests, by ordinal, the other request set asks too."""
-    theirs = np.unique(_items(files, layout_of(awaited)).fingerprints)
-    is_asked = np.zeros(manifest.requests, dtype=np.bool_)
-    columns = ["ordinal", "is_duplicate", "fingerprint"]
-    for batch in stream_parquet(files, _layout(manifest).items, columns=columns):
-        first = batch.filter(
-            pc.and_(pc.invert(batch["is_duplicate"]), pc.is_valid(batch["ordinal"]))
-        )
-        ours = short_forms(first["fingerprint"])
-        places = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
-        is_asked[np.asarray(first["ordinal"])] = theirs[places] == ours
-    return is_asked
-
-
-def _layout(manifest: Manifest) -> RequestSetLayout:
-    return RequestSetLayout(
-        inference=manifest.inference,
-        partition_key=manifest.partition_key,
-        digest=manifest.digest,
-    )
+    theirs = _items(files, layout_of(awaited)).fingerprints
+    return np.isin(short_forms(fingerprints_of(files, manifest)), theirs)

@@ -81,12 +81,7 @@ def shards_of_wave(files: Files, manifest: Manifest, wave: int) -> tuple[Shard, 
     """The shards of one wave of a request set."""
     if wave == 0:
         return manifest.shards
-    layout = RequestSetLayout(
-        inference=manifest.inference,
-        partition_key=manifest.partition_key,
-        digest=manifest.digest,
-    )
-    return read_shards(files, layout.wave_manifest(wave))
+    return read_shards(files, manifest.layout.wave_manifest(wave))
 
 
 def layout_of(request_set: RequestSet) -> RequestSetLayout:

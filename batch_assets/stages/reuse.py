@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from batch_assets.domain.batch import BatchState, RequestSet
 from batch_assets.domain.request import custom_id_prefix, ordinal_of
-from batch_assets.files import Files, RequestSetLayout
+from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.store import NewFile
@@ -73,12 +73,7 @@ def reuse(
     nothing = Reuse(carried=np.empty(0, dtype=np.int64))
     if not recipe.reuse or manifest.requests == 0:
         return nothing
-    layout = RequestSetLayout(
-        inference=manifest.inference,
-        partition_key=manifest.partition_key,
-        digest=manifest.digest,
-    )
-    fingerprints = _fingerprints(deployment.files, layout, manifest.requests)
+    fingerprints = fingerprints_of(deployment.files, manifest)
     sketch = np.sort(short_forms(fingerprints))[:_SKETCH].tolist()
     sketches = deployment.ledger.sketches
     if request_set is not None:
@@ -92,7 +87,7 @@ def reuse(
         before=request_set,
     )
     search = _Search(deployment, recipe, fingerprints)
-    with _Carrier(deployment.files, layout, manifest, writes=request_set is not None) as carrier:
+    with _Carrier(deployment.files, manifest, writes=request_set is not None) as carrier:
         for relative in relatives:
             if not relative.is_open:
                 for ordinal, line in search.answers_of(relative.request_set):
@@ -119,15 +114,15 @@ def _awaited(
     return None
 
 
-def _fingerprints(files: Files, layout: RequestSetLayout, requests: int) -> pa.Array:
-    """The fingerprint of each request, in the order of their ordinals."""
+def fingerprints_of(files: Files, manifest: Manifest) -> pa.Array:
+    """The fingerprint of each request of a request set, in the order of their ordinals."""
     found: list[pa.Array] = [pa.array([], _FINGERPRINT)]
     columns = ["ordinal", "is_duplicate", "fingerprint"]
-    for batch in stream_parquet(files, layout.items, columns=columns):
+    for batch in stream_parquet(files, manifest.layout.items, columns=columns):
         is_first = pc.and_(pc.invert(batch["is_duplicate"]), pc.is_valid(batch["ordinal"]))
         found.append(batch.filter(is_first)["fingerprint"])
     fingerprints = pa.concat_arrays(found)
-    assert len(fingerprints) == requests
+    assert len(fingerprints) == manifest.requests
     return fingerprints
 
 
@@ -230,11 +225,9 @@ def _ordinal_in(line: bytes, prefix: str) -> int | None:
 class _Carrier:
     """Writes what is carried over, a file for each of the shards that would ask it."""
 
-    def __init__(
-        self, files: Files, layout: RequestSetLayout, manifest: Manifest, *, writes: bool
-    ) -> None:
+    def __init__(self, files: Files, manifest: Manifest, *, writes: bool) -> None:
         self._files = files
-        self._layout = layout
+        self._layout = manifest.layout
         self._ends = [shard.last_ordinal for shard in manifest.shards]
         self._writes = writes
         self._open = ExitStack()
