@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from batch_assets.assets import collect_assets, submit_assets
-from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.specs import Translate, inference_specs
 from batch_assets.corpus import Corpus
 from batch_assets.corpus.partitioning import DiscoveredKeys
 from batch_assets.corpus.request_files import RequestFileCorpus
@@ -137,19 +137,26 @@ class Inference:
         )
 
 
-def batch_inference(inference: Inference) -> dg.Definitions:
+def batch_inference(inference: Inference, *, translate: Translate | None = None) -> dg.Definitions:
     """The assets, checks and jobs of one inference, and the sensor that discovers its partitions.
 
-    Merge them with the deployment's resources, `batch_ledger`, `batch_files` and the provider's,
-    and give the whole to `with_operations`.
+    `translate` gives the assets other keys, groups, owners, tags, descriptions, automation
+    conditions and so on: it is called with the AssetSpec of each and returns it changed. Merge
+    them with the deployment's resources, `batch_ledger`, `batch_files` and the provider's, and
+    give the whole to `with_operations`.
     """
     recipe = inference.recipe()
-    keys = InferenceKeys(
-        inference=inference.name, provider=inference.provider, owners=inference.owners
+    specs = inference_specs(
+        recipe,
+        provider=inference.provider,
+        owners=inference.owners,
+        description=inference.description,
+        translate=translate,
     )
+    keys = specs.keys
     partitions = partitions_of(inference.corpus, inference.name)
-    submit = submit_assets(recipe, keys, partitions, description=inference.description)
-    collect = collect_assets(recipe, keys, partitions, min_coverage=inference.min_coverage)
+    submit = submit_assets(recipe, specs, partitions)
+    collect = collect_assets(recipe, specs, partitions, min_coverage=inference.min_coverage)
     if submit.backfill_policy == collect.backfill_policy:
         raise DeclarationError(
             "submit and collect must have different backfill policies: with equal ones Dagster "

@@ -15,7 +15,12 @@ from pydantic import Field
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.files.layout import file_name, results_path
+from batch_assets.files.layout import (
+    ASSET_METADATA,
+    INFERENCE_METADATA,
+    file_name,
+    results_path,
+)
 from batch_assets.files.parquet import create_parquet, stream_parquet
 
 if TYPE_CHECKING:
@@ -78,7 +83,7 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
         own = [_own_path(context, key) for key in partition_keys or [None]]
         if not partition_keys or self.files.exists(own[0]):
             return _as_annotated(context, self._dataset(context, own))
-        inference, name = context.asset_key.path[0], "/".join(context.asset_key.path[1:])
+        inference, name = _whose(context)
         match name:
             case "results":
                 paths = [results_path(inference, key) for key in partition_keys]
@@ -135,6 +140,16 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
             partition_key=partition_key,
             digest=RequestSetDigest(first.column("request_set")[0].as_py()),
         )
+
+
+def _whose(context: dg.InputContext) -> tuple[str, str]:
+    """The inference and which of its assets it is; the key of either may be the user's own."""
+    upstream = context.upstream_output
+    metadata = {} if upstream is None else upstream.definition_metadata or {}
+    if INFERENCE_METADATA in metadata:
+        return metadata[INFERENCE_METADATA], metadata[ASSET_METADATA]
+    # Another code location's asset comes without its metadata.
+    return context.asset_key.path[0], "/".join(context.asset_key.path[1:])
 
 
 def _partition_keys(context: dg.OutputContext | dg.InputContext) -> list[Any]:

@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from batch_assets.assets.collect_specs import collect_specs
 from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
@@ -20,6 +19,7 @@ from batch_assets.assets.metadata import (
     raw_outputs_metadata,
     results_metadata,
 )
+from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.checks import check_results, check_specs
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.control import WaitKind
@@ -66,17 +66,18 @@ class CollectConfig(dg.Config):
 
 def collect_assets(
     recipe: Recipe,
-    keys: InferenceKeys,
+    specs: InferenceSpecs,
     partitions: dg.PartitionsDefinition[str],
     *,
     min_coverage: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dg.AssetsDefinition:
     """The multi-asset of `raw_outputs`, `results` and `bundle`."""
+    keys = specs.keys
 
     @dg.multi_asset(
         name=keys.collect_op,
-        specs=collect_specs(recipe, keys),
+        specs=specs.collected,
         check_specs=check_specs(keys.results, min_coverage),
         partitions_def=partitions,
         can_subset=True,

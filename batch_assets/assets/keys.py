@@ -1,7 +1,7 @@
 """The names an inference has in Dagster: assets, ops, jobs, resources."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import dagster as dg
 
@@ -16,9 +16,8 @@ COLLECT_POOL = "llm_collect"
 #: Set by Dagster on every run of a backfill (dagster 1.13, _core/storage/tags.py).
 BACKFILL_TAG = "dagster/backfill"
 
-#: Asset metadata by which the poll sensor finds the inferences of a code location.
-INFERENCE_METADATA = "batch_assets/inference"
-PROVIDER_METADATA = "batch_assets/provider"
+#: The assets of an inference, in the order of a partition's way.
+ASSETS = ("requests", "batches", "raw_outputs", "results", "bundle")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +27,32 @@ class InferenceKeys:
     inference: str
     #: Resource key of the provider.
     provider: str
-    owners: tuple[str, ...] = ()
+    #: Keys of those of its ASSETS that a translation gave other keys.
+    translated: Mapping[str, dg.AssetKey] = field(default_factory=dict)
+
+    def of(self, asset: str) -> dg.AssetKey:
+        """The key of one of ASSETS."""
+        return self.translated.get(asset, dg.AssetKey([self.inference, asset]))
 
     @property
     def requests(self) -> dg.AssetKey:
-        return dg.AssetKey([self.inference, "requests"])
+        return self.of("requests")
 
     @property
     def batches(self) -> dg.AssetKey:
-        return dg.AssetKey([self.inference, "batches"])
+        return self.of("batches")
 
     @property
     def raw_outputs(self) -> dg.AssetKey:
-        return dg.AssetKey([self.inference, "raw_outputs"])
+        return self.of("raw_outputs")
 
     @property
     def results(self) -> dg.AssetKey:
-        return dg.AssetKey([self.inference, "results"])
+        return self.of("results")
 
     @property
     def bundle(self) -> dg.AssetKey:
-        return dg.AssetKey([self.inference, "bundle"])
+        return self.of("bundle")
 
     @property
     def collected(self) -> frozenset[dg.AssetKey]:
@@ -86,29 +90,3 @@ class InferenceKeys:
     @property
     def resources(self) -> set[str]:
         return {LEDGER, FILES, self.provider}
-
-    def spec(
-        self,
-        key: dg.AssetKey,
-        *,
-        deps: list[dg.AssetKey],
-        description: str,
-        kinds: set[str],
-        code_version: str | None = None,
-    ) -> dg.AssetSpec:
-        """An asset of the inference; a run may leave it unmaterialized and still be green."""
-        metadata: dict[str, Any] = {
-            INFERENCE_METADATA: self.inference,
-            PROVIDER_METADATA: self.provider,
-        }
-        return dg.AssetSpec(
-            key,
-            deps=deps,
-            description=description,
-            group_name=self.inference,
-            kinds=kinds,
-            owners=list(self.owners),
-            code_version=code_version,
-            metadata=metadata,
-            skippable=True,
-        ).with_io_manager_key(FILES)

@@ -1,17 +1,13 @@
 """The inferences of a code location, found by their assets."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
-from batch_assets.assets.keys import (
-    FILES,
-    INFERENCE_METADATA,
-    LEDGER,
-    PROVIDER_METADATA,
-    InferenceKeys,
-)
+from batch_assets.assets.keys import FILES, LEDGER, InferenceKeys
+from batch_assets.files.layout import ASSET_METADATA, INFERENCE_METADATA, PROVIDER_METADATA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +37,20 @@ class Location:
 
 def location_of(defs: dg.Definitions) -> Location:
     """The inferences in the definitions."""
-    found: dict[str, LocatedInference] = {}
+    specs: defaultdict[str, list[dg.AssetSpec]] = defaultdict(list)
     for assets in defs.assets or []:
         for spec in assets.specs if isinstance(assets, dg.AssetsDefinition) else []:
-            name = spec.metadata.get(INFERENCE_METADATA)
-            if name is not None and spec.partitions_def is not None:
-                keys = InferenceKeys(inference=name, provider=spec.metadata[PROVIDER_METADATA])
-                found[name] = LocatedInference(keys=keys, partitions=spec.partitions_def)
-    return Location(inferences=found)
+            if INFERENCE_METADATA in spec.metadata and spec.partitions_def is not None:
+                specs[spec.metadata[INFERENCE_METADATA]].append(spec)
+    return Location(inferences={name: _located(name, own) for name, own in specs.items()})
+
+
+def _located(name: str, specs: Sequence[dg.AssetSpec]) -> LocatedInference:
+    first = specs[0]
+    keys = InferenceKeys(
+        inference=name,
+        provider=first.metadata[PROVIDER_METADATA],
+        translated={spec.metadata[ASSET_METADATA]: spec.key for spec in specs},
+    )
+    assert first.partitions_def is not None
+    return LocatedInference(keys=keys, partitions=first.partitions_def)

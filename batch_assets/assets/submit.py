@@ -11,7 +11,8 @@ from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import SUBMIT_POOL, InferenceKeys
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
-from batch_assets.assets.upstream import loaded_in, upstream_keys, upstream_versions
+from batch_assets.assets.specs import InferenceSpecs
+from batch_assets.assets.upstream import loaded_in, upstream_versions
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.stages.difference import difference
@@ -29,37 +30,14 @@ _QUEUE_READ_EVERY = timedelta(seconds=10)
 
 
 def submit_assets(
-    recipe: Recipe,
-    keys: InferenceKeys,
-    partitions: dg.PartitionsDefinition[str],
-    *,
-    description: str | None,
+    recipe: Recipe, specs: InferenceSpecs, partitions: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
     """The multi-asset of `requests` and `batches`; either can be materialized alone."""
-    about = f"{description}\n\n" if description else ""
+    keys = specs.keys
 
     @dg.multi_asset(
         name=keys.submit_op,
-        specs=[
-            keys.spec(
-                keys.requests,
-                deps=upstream_keys(recipe.corpus),
-                description=about
-                + "The rows of a partition as requests of the model: shards that fit a provider "
-                "batch, the item index, and the manifest with the quote in tokens. "
-                "Calls nobody and costs nothing: materialize it alone for a dry run.",
-                kinds={"jsonl", "parquet"},
-                code_version=recipe.endpoint.shape_digest[:12],
-            ),
-            keys.spec(
-                keys.batches,
-                deps=[keys.requests],
-                description="The shards in the provider's hands: one batch each. Requests that "
-                "were sent before are never sent again, so materializing this twice buys nothing "
-                "twice. The sensor collects what the provider finishes.",
-                kinds={keys.provider},
-            ),
-        ],
+        specs=specs.submitted,
         partitions_def=partitions,
         can_subset=True,
         pool=SUBMIT_POOL,

@@ -7,6 +7,11 @@ from urllib.parse import quote
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.request import RequestSetDigest, short_digest
 
+#: Metadata of an asset that say which of an inference's it is: its key may be the user's own.
+ASSET_METADATA = "batch_assets/asset"
+INFERENCE_METADATA = "batch_assets/inference"
+PROVIDER_METADATA = "batch_assets/provider"
+
 #: Names of 255 bytes are the limit of common file systems; endings need some of them.
 _LONGEST_NAME = 180
 

@@ -155,7 +155,7 @@ class Order:
         for inference, partition_key in partitions:
             batches = self.ledger.batches(partition=(inference, partition_key))
             yield dg.AssetObservation(
-                asset_key=InferenceKeys(inference=inference, provider="").batches,
+                asset_key=self._keys_of(inference).batches,
                 partition=partition_key,
                 metadata={
                     "order": said,
@@ -164,6 +164,11 @@ class Order:
                     "batches": batches_table(batches, now),
                 },
             )
+
+    def _keys_of(self, inference: str) -> InferenceKeys:
+        """An account's orders concern other code locations too, whose translations nobody knows."""
+        found = self._location.inferences.get(inference)
+        return InferenceKeys(inference=inference, provider="") if found is None else found.keys
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, create_model
 
 import batch_assets as ba
 from batch_assets.assets import collect_assets, submit_assets
-from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.specs import inference_specs
 from batch_assets.jobs import inference_jobs
 from batch_assets.ledger import Ledger
 from batch_assets.operations.sensors import SENSOR_NAME
@@ -116,10 +116,10 @@ class World:
     ) -> dg.Definitions:
         """The same, with what a waiting run does instead of sleeping."""
         recipe, partitions = inference.recipe(), partitions_of(inference.corpus, inference.name)
-        keys = InferenceKeys(inference=inference.name, provider=inference.provider)
-        submit = submit_assets(recipe, keys, partitions, description=None)
-        collect = collect_assets(recipe, keys, partitions, min_coverage=0.95, sleep=sleep)
-        jobs = inference_jobs(recipe, keys, partitions)
+        specs = inference_specs(recipe, provider=inference.provider)
+        submit = submit_assets(recipe, specs, partitions)
+        collect = collect_assets(recipe, specs, partitions, min_coverage=0.95, sleep=sleep)
+        jobs = inference_jobs(recipe, specs.keys, partitions)
         defs = dg.Definitions(assets=[submit, collect], jobs=jobs, resources=self.resources())
         return self.load(defs)
 
