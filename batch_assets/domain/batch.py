@@ -74,6 +74,17 @@ class BatchProblem:
     line: int | None = None
 
 
+class CanaryState(StrEnum):
+    """How the sample stands that is asked before the rest of a request set."""
+
+    #: It is asked, and what it brings is not judged yet.
+    OPEN = "open"
+    #: A check found it wanting: the rest waits for a person.
+    HELD = "held"
+    #: The rest is asked.
+    RELEASED = "released"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestSet:
     """All requests of one partition at one moment, as the ledger knows them."""
@@ -98,6 +109,25 @@ class RequestSet:
     carried: int | None = None
     #: The request set at the provider whose answers it waits for before it sends what they leave.
     awaits: RequestSetId | None = None
+    #: Whether nothing of it is sent before a person approved its digest.
+    needs_approval: bool = False
+    #: Requests that are asked before the rest; None where all are asked at once.
+    canary: int | None = None
+    canary_state: CanaryState | None = None
+    #: Which checks hold the rest back, or who released it.
+    canary_reason: str | None = None
+    #: The wave that asks what the canary held back.
+    released_wave: int | None = None
+
+    @property
+    def first_wave(self) -> int:
+        """The wave that first asks whatever the wave on its way asks.
+
+        Wave 0 is not sent where it stands for what was carried over, or for what a canary held.
+        """
+        if self.released_wave is not None and self.wave >= self.released_wave:
+            return self.released_wave
+        return 1 if self.carried or self.canary is not None else 0
 
 
 @dataclass(frozen=True, kw_only=True)

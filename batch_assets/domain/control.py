@@ -9,17 +9,20 @@ from batch_assets.domain.batch import Account, Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What an order of a person's covers: an account, an inference, or one of its partitions."""
+    """What an order of a person's covers: an account, an inference, one of its partitions, or all
+    that one backfill or run asked for last.
+    """
 
     account: Account | None = None
     inference: str | None = None
     partition_key: str | None = None
+    #: Id of a backfill, or of a run that is of none.
+    origin: str | None = None
 
     def __post_init__(self) -> None:
-        if self.account is None and self.inference is None:
-            raise ValueError("a scope names an account or an inference")
-        if self.account is not None and self.inference is not None:
-            raise ValueError("a scope names an account or an inference, not both")
+        named = [self.account, self.inference, self.origin]
+        if sum(name is not None for name in named) != 1:
+            raise ValueError("a scope names exactly one of account, inference and origin")
         if self.partition_key is not None and self.inference is None:
             raise ValueError(f"partition {self.partition_key} of which inference? name it too")
 
@@ -28,6 +31,8 @@ class Scope:
         if self.account is not None:
             return self.account == batch.account
         request_set = batch.request_set
+        if self.origin is not None:
+            return self.origin == request_set.origin
         return self.inference == request_set.inference and self.partition_key in (
             None,
             request_set.partition_key,
@@ -36,6 +41,8 @@ class Scope:
     def __str__(self) -> str:
         if self.account is not None:
             return f"account {self.account}"
+        if self.origin is not None:
+            return f"what backfill or run {self.origin[:8]} asked for"
         if self.partition_key is not None:
             return f"partition {self.partition_key} of {self.inference}"
         return f"inference {self.inference}"
@@ -73,6 +80,8 @@ class WaitKind(StrEnum):
     PAUSED = "paused"
     #: The provider refuses the account.
     STOPPED = "stopped"
+    #: Nobody has approved it yet, or its canary did not pass.
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,8 @@ class Failure(StrEnum):
     CANCELLED = "cancelled"
     #: A person cancelled the request set before the request ran.
     WITHDRAWN = "withdrawn"
+    #: It was not asked yet: a canary goes first.
+    HELD = "held"
 
 
 #: Error codes of a line that ends without a response (OpenAI's error file).

@@ -78,6 +78,8 @@ class RetryPolicy:
         """
         if failure is Failure.PACKED:
             return True  # packs are halved with each wave, and one of a single item has none
+        if failure is Failure.HELD:
+            return True  # it was never asked
         if failure in UNCOUNTED:
             return uncounted < MOST_UNCOUNTED
         return failure in self.ask_again and attempts < self.max_waves

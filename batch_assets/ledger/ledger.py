@@ -8,13 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
+from batch_assets.domain.batch import Account, Batch, BatchState, CanaryState, RequestSet
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.control import Waiting
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.domain.shard import Shard
 from batch_assets.ledger import schema
 from batch_assets.ledger.accounts import Accounts, note_acceptance, note_refusal
+from batch_assets.ledger.approvals import Approvals
 from batch_assets.ledger.engine import open_engine, writing
 from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
@@ -53,6 +54,7 @@ class Ledger(BatchQueries):
         self.request_sets = RequestSets(engine, clock)
         self.accounts = Accounts(engine, clock)
         self.pauses = Pauses(engine, clock)
+        self.approvals = Approvals(engine, clock)
         self.increments = Increments(engine, clock)
         self.sketches = Sketches(engine)
 
@@ -76,11 +78,15 @@ class Ledger(BatchQueries):
         owner: str,
         not_before: datetime | None = None,
         carried: int | None = None,
+        canary: int | None = None,
+        releases_canary: bool = False,
     ) -> None:
         """A planned batch for each shard that has no live one, and the wave is on its way.
 
         Nothing is planned where the request set was cancelled meanwhile. Before `not_before` the
         batches are not sent. `carried` requests of the request set are answered without a wave.
+        With `canary` the wave asks so many requests before the rest, and with `releases_canary` it
+        asks the rest.
         """
         sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
@@ -94,7 +100,20 @@ class Ledger(BatchQueries):
                 connection.execute(
                     sets.update()
                     .where(sets.c.id == request_set.id)
-                    .values(carried=carried, awaits=None)
+                    .values(
+                        carried=carried,
+                        awaits=None,
+                        canary=canary,
+                        canary_state=None if canary is None else CanaryState.OPEN,
+                        canary_reason=None,
+                        released_wave=None,
+                    )
+                )
+            if releases_canary:
+                connection.execute(
+                    sets.update()
+                    .where(sets.c.id == request_set.id, sets.c.released_wave.is_(None))
+                    .values(canary_state=CanaryState.RELEASED, released_wave=wave)
                 )
             connection.execute(
                 sets.update()

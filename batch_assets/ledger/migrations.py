@@ -224,6 +224,74 @@ MIGRATIONS = (
             "CREATE INDEX sketch_by_fingerprint ON sketch (fingerprint)",
         ),
     ),
+    Migration(
+        number=4,
+        name="approvals, canaries, and orders about what a backfill asked for",
+        statements=(
+            "ALTER TABLE request_set ADD COLUMN needs_approval BOOLEAN NOT NULL DEFAULT FALSE",
+            "ALTER TABLE request_set ADD COLUMN canary BIGINT",
+            """
+            ALTER TABLE request_set ADD COLUMN canary_state TEXT
+                -- a canary stands somewhere
+                CONSTRAINT canary_state_is_known CHECK
+                    (canary_state IN ('open', 'held', 'released'))
+            """,
+            "ALTER TABLE request_set ADD COLUMN canary_reason TEXT",
+            "ALTER TABLE request_set ADD COLUMN released_wave INTEGER",
+            """
+            CREATE TABLE approval (
+                id {identity},
+                inference TEXT NOT NULL,
+                partition_key TEXT NOT NULL,
+                digest TEXT NOT NULL,
+                at {timestamp} NOT NULL,
+                given_by TEXT NOT NULL,
+                quote JSON NOT NULL
+            )
+            """,
+            "CREATE INDEX approval_by_digest ON approval (inference, partition_key, digest)",
+            # SQLite cannot change what a table checks
+            """
+            CREATE TABLE order_of_pause (
+                id {identity},
+                account TEXT,
+                inference TEXT,
+                partition_key TEXT,
+                origin TEXT,
+                since {timestamp} NOT NULL,
+                owner TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                is_stop BOOLEAN NOT NULL,
+                lifted_at {timestamp},
+                lifted_by TEXT,
+                CONSTRAINT pause_covers_one_thing CHECK
+                    (CASE WHEN account IS NULL THEN 0 ELSE 1 END
+                     + CASE WHEN inference IS NULL THEN 0 ELSE 1 END
+                     + CASE WHEN origin IS NULL THEN 0 ELSE 1 END = 1),
+                CONSTRAINT paused_partition_has_an_inference CHECK
+                    (partition_key IS NULL OR inference IS NOT NULL),
+                CONSTRAINT only_an_account_is_stopped CHECK (NOT is_stop OR account IS NOT NULL),
+                CONSTRAINT lifted_pause_says_by_whom CHECK
+                    ((lifted_at IS NULL) = (lifted_by IS NULL))
+            )
+            """,
+            """
+            INSERT INTO order_of_pause (account, inference, partition_key, since, owner, reason,
+                                        is_stop, lifted_at, lifted_by)
+                SELECT account, inference, partition_key, since, owner, reason,
+                       is_stop, lifted_at, lifted_by FROM pause ORDER BY id
+            """,
+            "DROP TABLE pause",
+            "ALTER TABLE order_of_pause RENAME TO pause",
+            # the same order given twice is one order; pauses and stops are lifted together
+            """
+            CREATE UNIQUE INDEX scope_is_paused_once ON pause
+                (COALESCE(account, ''), COALESCE(inference, ''), COALESCE(partition_key, ''),
+                 COALESCE(origin, ''), is_stop)
+                WHERE lifted_at IS NULL
+            """,
+        ),
+    ),
 )
 
 

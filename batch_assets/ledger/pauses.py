@@ -36,6 +36,7 @@ class Pauses:
                         account=scope.account,
                         inference=scope.inference,
                         partition_key=scope.partition_key,
+                        origin=scope.origin,
                         since=now,
                         owner=owner,
                         reason=reason,
@@ -90,6 +91,7 @@ def standing_pauses(connection: sa.Connection) -> list[Pause]:
                 account=None if row.account is None else Account(row.account),
                 inference=row.inference,
                 partition_key=row.partition_key,
+                origin=row.origin,
             ),
             since=row.since,
             owner=row.owner,
@@ -109,6 +111,7 @@ def _of(scope: Scope) -> sa.ColumnElement[bool]:
                 ("account", scope.account),
                 ("inference", scope.inference),
                 ("partition_key", scope.partition_key),
+                ("origin", scope.origin),
             )
         )
     )

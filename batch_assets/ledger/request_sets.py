@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.batch import BatchState, CanaryState, RequestSet
 from batch_assets.domain.control import Scope
 from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
@@ -37,11 +37,18 @@ class RequestSets:
         self._clock = clock
 
     def open(
-        self, inference: str, partition_key: str, digest: str, *, origin: str = ""
+        self,
+        inference: str,
+        partition_key: str,
+        digest: str,
+        *,
+        origin: str = "",
+        needs_approval: bool = False,
     ) -> RequestSet:
         """The request set of that digest, made if it is new, and current from now on.
 
-        One that was cancelled is taken up again. `origin` is who asks for it now.
+        One that was cancelled is taken up again. `origin` is who asks for it now. With
+        `needs_approval` nothing of it is sent before a person approved its digest.
         """
         table = schema.request_set
         named = sa.and_(
@@ -70,9 +77,13 @@ class RequestSets:
                     .values(
                         carried=None if unsent else known.carried,
                         wave=0 if unsent else known.wave,
+                        canary=None if unsent else known.canary,
+                        canary_state=None if unsent else known.canary_state,
+                        released_wave=None if unsent else known.released_wave,
                         is_current=True,
                         resolved_at=None if anew else known.resolved_at,
                         origin=origin or known.origin,
+                        needs_approval=needs_approval,
                         cancelled_at=None,
                         cancels_batches=False,
                     )
@@ -87,6 +98,7 @@ class RequestSets:
                         is_current=True,
                         wave=0,
                         origin=origin,
+                        needs_approval=needs_approval,
                         cancels_batches=False,
                     )
                 )
@@ -143,6 +155,8 @@ class RequestSets:
                 batches.c.account == scope.account
             )
             conditions.append(table.c.id.in_(of_account))
+        if scope.origin is not None:
+            conditions.append(table.c.origin == scope.origin)
         if scope.inference is not None:
             conditions.append(table.c.inference == scope.inference)
         if scope.partition_key is not None:
@@ -289,6 +303,20 @@ class RequestSets:
                     reason=reason,
                 )
         return len(dropped)
+
+    def hold_canary(self, request_set: RequestSet, reason: str) -> None:
+        """A check found the canary wanting: the rest waits until a person approves it."""
+        table = schema.request_set
+        with self._writing.begin() as connection:
+            connection.execute(
+                table.update()
+                .where(
+                    table.c.id == request_set.id,
+                    table.c.wave == request_set.wave,
+                    table.c.canary_state.in_([CanaryState.OPEN, CanaryState.HELD]),
+                )
+                .values(canary_state=CanaryState.HELD, canary_reason=reason)
+            )
 
     def resolve(self, request_set: RequestSet) -> None:
         """Every item of the request set, as it was read, has its final outcome in the results.

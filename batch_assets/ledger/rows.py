@@ -10,6 +10,7 @@ from batch_assets.domain.batch import (
     BatchId,
     BatchProblem,
     BatchState,
+    CanaryState,
     Event,
     RequestSet,
     RequestSetId,
@@ -52,6 +53,7 @@ _SHARED = (
 
 def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
     """The request set in a row whose columns begin with `prefix`."""
+    state = row[f"{prefix}canary_state"]
     return RequestSet(
         id=RequestSetId(row[f"{prefix}id"]),
         inference=row[f"{prefix}inference"],
@@ -65,6 +67,11 @@ def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
         cancels_batches=row[f"{prefix}cancels_batches"],
         carried=row[f"{prefix}carried"],
         awaits=row[f"{prefix}awaits"],
+        needs_approval=row[f"{prefix}needs_approval"],
+        canary=row[f"{prefix}canary"],
+        canary_state=None if state is None else CanaryState(state),
+        canary_reason=row[f"{prefix}canary_reason"],
+        released_wave=row[f"{prefix}released_wave"],
     )
 
 

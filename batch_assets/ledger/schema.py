@@ -67,6 +67,23 @@ request_set = sa.Table(
     sa.Column("increment_mark", sa.Text),
     sa.Column("carried", sa.BigInteger),
     sa.Column("awaits", sa.ForeignKey("request_set.id")),
+    sa.Column("needs_approval", sa.Boolean, nullable=False),
+    sa.Column("canary", sa.BigInteger),
+    sa.Column("canary_state", sa.Text),
+    sa.Column("canary_reason", sa.Text),
+    sa.Column("released_wave", sa.Integer),
+)
+
+approval = sa.Table(
+    "approval",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("inference", sa.Text, nullable=False),
+    sa.Column("partition_key", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("given_by", sa.Text, nullable=False),
+    sa.Column("quote", sa.JSON, nullable=False),
 )
 
 sketch = sa.Table(
@@ -133,6 +150,7 @@ pause = sa.Table(
     sa.Column("account", sa.Text),
     sa.Column("inference", sa.Text),
     sa.Column("partition_key", sa.Text),
+    sa.Column("origin", sa.Text),
     sa.Column("since", UtcTimestamp, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),

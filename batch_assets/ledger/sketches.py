@@ -78,6 +78,7 @@ class Sketches:
             _has_batches(sets, _ON_ITS_WAY - {BatchState.PLANNED}),
             sa.and_(~is_of_partition, _has_batches(sets, {BatchState.PLANNED})),
             sa.and_(~is_of_partition, _will_begin(sets), is_older),
+            sa.and_(~is_of_partition, _has_canary(sets)),
         )
         with self._engine.connect() as connection:
             rows = connection.execute(
@@ -121,11 +122,21 @@ def may_answer(sets: sa.FromClause) -> sa.ColumnElement[bool]:
 
     One that waits itself for another's answers is to begin.
     """
-    return sa.or_(_has_batches(sets, _ON_ITS_WAY), _will_begin(sets))
+    return sa.or_(_has_batches(sets, _ON_ITS_WAY), _will_begin(sets), _has_canary(sets))
 
 
 def _will_begin(sets: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(sets.c.carried.is_(None), sets.c.is_current, sets.c.cancelled_at.is_(None))
+
+
+def _has_canary(sets: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a canary of it goes, or went, before the rest."""
+    return sa.and_(
+        sets.c.canary.is_not(None),
+        sets.c.is_current,
+        sets.c.resolved_at.is_(None),
+        sets.c.cancelled_at.is_(None),
+    )
 
 
 def _has_batches(sets: sa.FromClause, states: Collection[BatchState]) -> sa.Exists:

@@ -11,6 +11,7 @@ from batch_assets.domain.control import Pause, Scope, Waiting, WaitKind
 from batch_assets.domain.queue import Demand, asked_before
 from batch_assets.ledger import schema
 from batch_assets.ledger.accounts import capacity_of
+from batch_assets.ledger.approvals import has_approval, is_approved
 from batch_assets.ledger.pauses import standing_pauses
 from batch_assets.ledger.statements import (
     UNITS,
@@ -41,6 +42,13 @@ def wait_of(
     pauses = standing_pauses(connection)
     if (ordered := _ordered_to_wait(batch, pauses)) is not None:
         return ordered
+    if batch.request_set.needs_approval and not is_approved(connection, batch.request_set):
+        return Waiting(
+            kind=WaitKind.APPROVAL,
+            reason=f"request set {batch.request_set.digest[:12]} of partition "
+            f"{batch.request_set.partition_key} waits for an approval: the job approve_batches "
+            "gives it",
+        )
     held = held_by_origin(connection, batch.account)
     total = sum(held.values(), Reservation())
     if not budget.has_room(total, batch.reservation):
@@ -66,7 +74,7 @@ def wait_of(
 def write_down(connection: sa.Connection, now: datetime, batch: Batch, waiting: Waiting) -> None:
     """Say on the batch why it waits, and that somebody alive wants to send it."""
     table = schema.batch
-    wanted = waiting.kind not in (WaitKind.PAUSED, WaitKind.STOPPED)
+    wanted = waiting.kind not in (WaitKind.PAUSED, WaitKind.STOPPED, WaitKind.APPROVAL)
     is_fresh = batch.reason and batch.wanted_at and now < batch.wanted_at + WANTED_EVERY
     if batch.reason == waiting.reason if not wanted else is_fresh:
         return
@@ -101,6 +109,7 @@ def in_line(now: datetime, account: Account, pauses: Sequence[Pause]) -> sa.Colu
         table.c.wanted_at >= now - DEMAND_LASTS,
         sa.or_(table.c.not_before.is_(None), table.c.not_before <= now),
         sets.c.cancelled_at.is_(None),
+        sa.or_(sa.not_(sets.c.needs_approval), has_approval(sets)),
         sa.not_(sa.or_(sa.false(), *(_is_of(pause.scope) for pause in pauses))),
     )
 
@@ -110,6 +119,8 @@ def _is_of(scope: Scope) -> sa.ColumnElement[bool]:
     table, sets = schema.batch, schema.request_set
     if scope.account is not None:
         return table.c.account == scope.account
+    if scope.origin is not None:
+        return sets.c.origin == scope.origin
     named = sets.c.inference == scope.inference
     if scope.partition_key is None:
         return named

@@ -100,13 +100,14 @@ def test_two_accounts_may_have_batches_of_the_same_id(insert_batch, ledger, data
         ({"digest": "d2", "is_current": True}, "partition has one current request set"),
         ({"digest": "d2", "is_current": False, "wave": -1}, "wave counts from zero"),
         ({"digest": "d2", "is_current": False, "holder": "run-1"}, "holder has lease"),
+        ({"digest": "d2", "is_current": False, "canary_state": "odd"}, "canary state is known"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_the_database_keeps_what_must_hold_of_a_request_set(ledger, database, row, sentence):
     open_set(ledger)
     named = {"inference": "words", "partition_key": "p", "created_at": NOON, "wave": 0}
-    named |= {"origin": "", "cancels_batches": False}
+    named |= {"origin": "", "cancels_batches": False, "needs_approval": False}
 
     with pytest.raises(LedgerError, match=sentence), database.begin() as connection:
         connection.execute(schema.request_set.insert().values(**named | row))
@@ -115,13 +116,15 @@ def test_the_database_keeps_what_must_hold_of_a_request_set(ledger, database, ro
 ANN = {"since": NOON, "owner": "ann", "reason": "r", "is_stop": False}
 OF_ACCOUNT = {"account": "openai"}
 OF_PARTITION = {"inference": "words", "partition_key": "p"}
+OF_BACKFILL = {"origin": "backfill-1"}
 
 
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ({}, "pause covers an account or an inference"),
-        (OF_ACCOUNT | OF_PARTITION, "pause covers an account or an inference"),
+        ({}, "pause covers one thing"),
+        (OF_ACCOUNT | OF_PARTITION, "pause covers one thing"),
+        (OF_ACCOUNT | OF_BACKFILL, "pause covers one thing"),
         (OF_ACCOUNT | {"partition_key": "p"}, "paused partition has an inference"),
         (OF_PARTITION | {"is_stop": True}, "only an account is stopped"),
         (OF_ACCOUNT | {"lifted_at": NOON}, "lifted pause says by whom"),
@@ -134,7 +137,9 @@ def test_the_database_keeps_what_must_hold_of_a_pause(database, row, sentence):
         connection.execute(schema.pause.insert().values(**ANN | row))
 
 
-@pytest.mark.parametrize("scope", [OF_ACCOUNT, OF_PARTITION], ids=["account", "partition"])
+@pytest.mark.parametrize(
+    "scope", [OF_ACCOUNT, OF_PARTITION, OF_BACKFILL], ids=["account", "partition", "backfill"]
+)
 def test_the_database_has_no_order_twice(database, scope):
     with database.begin() as connection:
         connection.execute(schema.pause.insert().values(**ANN | scope))

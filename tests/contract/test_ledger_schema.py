@@ -75,16 +75,18 @@ def test_the_migrations_make_the_tables_that_the_queries_see(database, new_datab
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 def test_the_constraints_are_these(database):
     assert constraints_of(database) == {
+        "approval_by_digest",
         "attempt_counts_from_one",
         "batch_by_open_state",
         "batch_key_is_unique",
+        "canary_state_is_known",
         "ended_batch_has_end",
         "event_by_batch",
         "holder_has_lease",
         "lifted_pause_says_by_whom",
         "only_an_account_is_stopped",
         "partition_has_one_current_request_set",
-        "pause_covers_an_account_or_an_inference",
+        "pause_covers_one_thing",
         "paused_partition_has_an_inference",
         "provider_batch_has_one_row",
         "increment_by_request_set",
