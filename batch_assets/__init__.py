@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from batch_assets.assets.chunks import (
+        PartitionsPerRun,
+    )
     from batch_assets.component import (
         BatchInferenceComponent,
     )
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from batch_assets.corpus.sql import (
         SqlCorpus,
     )
+    from batch_assets.domain.checks import (
+        Check,
+        Checks,
+    )
     from batch_assets.domain.errors import (
         CorpusError,
         DeclarationError,
@@ -50,6 +57,16 @@ if TYPE_CHECKING:
     )
     from batch_assets.operations import (
         with_operations,
+    )
+    from batch_assets.operations.inference_events import (
+        InferenceEvent,
+        InferenceEventKind,
+    )
+    from batch_assets.operations.notifications import (
+        inference_sensor,
+    )
+    from batch_assets.prices.declared import (
+        Prices,
     )
     from batch_assets.prompt import (
         Audio,
@@ -83,6 +100,8 @@ _HOMES = {
     "ByFile": "batch_assets.corpus",
     "ByRows": "batch_assets.corpus",
     "ByTime": "batch_assets.corpus",
+    "Check": "batch_assets.domain.checks",
+    "Checks": "batch_assets.domain.checks",
     "CompositeCorpus": "batch_assets.corpus.composite",
     "Corpus": "batch_assets.corpus",
     "CorpusError": "batch_assets.domain.errors",
@@ -94,12 +113,16 @@ _HOMES = {
     "FileCorpus": "batch_assets.corpus",
     "Image": "batch_assets.prompt",
     "Inference": "batch_assets.inference",
+    "InferenceEvent": "batch_assets.operations.inference_events",
+    "InferenceEventKind": "batch_assets.operations.inference_events",
     "JsonMode": "batch_assets.prompt",
     "JsonSchemaOutput": "batch_assets.prompt",
     "Labels": "batch_assets.prompt",
     "LedgerResource": "batch_assets.resources.ledger",
     "OpenAIResource": "batch_assets.resources.openai",
     "Output": "batch_assets.prompt",
+    "PartitionsPerRun": "batch_assets.assets.chunks",
+    "Prices": "batch_assets.prices.declared",
     "Prompt": "batch_assets.prompt",
     "RequestFileCorpus": "batch_assets.corpus.request_files",
     "RetryPolicy": "batch_assets.domain.wave",
@@ -108,6 +131,7 @@ _HOMES = {
     "StaticKeys": "batch_assets.corpus.partitioning",
     "TimeWindows": "batch_assets.corpus.partitioning",
     "batch_inference": "batch_assets.inference",
+    "inference_sensor": "batch_assets.operations.notifications",
     "with_operations": "batch_assets.operations",
 }
 
@@ -120,6 +144,8 @@ __all__ = [
     "ByFile",
     "ByRows",
     "ByTime",
+    "Check",
+    "Checks",
     "CompositeCorpus",
     "Corpus",
     "CorpusError",
@@ -131,12 +157,16 @@ __all__ = [
     "FileCorpus",
     "Image",
     "Inference",
+    "InferenceEvent",
+    "InferenceEventKind",
     "JsonMode",
     "JsonSchemaOutput",
     "Labels",
     "LedgerResource",
     "OpenAIResource",
     "Output",
+    "PartitionsPerRun",
+    "Prices",
     "Prompt",
     "RequestFileCorpus",
     "RetryPolicy",
@@ -145,6 +175,7 @@ __all__ = [
     "StaticKeys",
     "TimeWindows",
     "batch_inference",
+    "inference_sensor",
     "with_operations",
 ]
 

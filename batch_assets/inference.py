@@ -2,26 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 
 from batch_assets.assets import collect_assets, submit_assets
+from batch_assets.assets.automation import conditions_of, freshness_of
+from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.specs import Translate, inference_specs
 from batch_assets.corpus import Corpus
 from batch_assets.corpus.partitioning import DiscoveredKeys
 from batch_assets.corpus.request_files import RequestFileCorpus
-from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.checks import Checks
+from batch_assets.domain.errors import DeclarationError, about
 from batch_assets.domain.item import is_inference_name
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.jobs import inference_jobs
 from batch_assets.operations.discovery import discovery_sensor
 from batch_assets.partitions import partitions_of
+from batch_assets.prices.declared import Prices
 from batch_assets.prompt import Prompt, output_of
 from batch_assets.prompt.declared_output import Declared
 from batch_assets.prompt.endpoints import Endpoint
 from batch_assets.prompt.packs import Packs, endpoint_of
 from batch_assets.prompt.ready import ReadyRequests
+from batch_assets.stages.quality import rules_of
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.survey import columns_of
 
@@ -57,13 +62,28 @@ class Inference:
     #: Items that share a request, at most. What a pack leaves out is asked in packs of half the
     #: size, then half again, down to one.
     rows_per_request: int = 1
+    #: "required": a person approves each partition's request set, by its digest, before anything of
+    #: it is sent; the job approve_batches.
+    approval: Literal["required"] | None = None
+    #: Requests of a partition that are asked before the rest: a sample over its length and order.
+    #: The rest is sent once they pass the checks, or a person approves it. None asks all at once.
+    canary: int | None = None
     #: Whether the discovery sensor, which a corpus of discovered files has, is on when the code
     #: location is first loaded. It sends what it finds; else a person turns it on.
     discovers: bool = False
+    #: When it is submitted without a click: "eager", for partitions that are new and those whose
+    #: upstream asset has new data; or a cron schedule. It spends money of itself; None never does.
+    automation: str | None = None
+    #: Hours after which `results` are too old where nothing of them was made: Dagster's freshness.
+    fresh_within_hours: float | None = None
+    #: What the model's batches cost; None takes the provider's published prices.
+    prices: Prices | None = None
     #: Key of the provider's resource in the deployment.
     provider: str = "openai"
-    #: Smallest coverage with which the coverage check passes, 0 to 1.
-    min_coverage: float = 0.95
+    #: What is demanded of the answers of each partition, and what stands before its bundle.
+    checks: Checks = field(default_factory=Checks)
+    #: Partitions that a run of a backfill takes at once.
+    partitions_per_run: PartitionsPerRun = field(default_factory=PartitionsPerRun)
     owners: tuple[str, ...] = ()
     description: str | None = None
 
@@ -71,23 +91,38 @@ class Inference:
         if not is_inference_name(self.name):
             raise DeclarationError(
                 f"inference name {self.name!r}: use letters, digits and underscores, "
-                "no digit first, 63 at most"
-            )
-        if not 0 <= self.min_coverage <= 1:
-            raise DeclarationError(
-                f"inference {self.name}: min_coverage is {self.min_coverage}, not a share of 0 to 1"
+                "no digit first, 63 at most",
+                setting="name",
             )
         if self.discovers and not isinstance(self.corpus.partitioning, DiscoveredKeys):
             raise DeclarationError(
                 f"inference {self.name}: discovers=True is for a corpus whose partitions are "
                 "discovered: FileCorpus(partition_by=Discovered()), or "
-                "RequestFileCorpus(partitions='discovered')"
+                "RequestFileCorpus(partitions='discovered')",
+                setting="discovers",
             )
+        if self.approval not in (None, "required"):
+            raise DeclarationError(
+                f"inference {self.name}: approval is {self.approval!r}; give 'required', or leave "
+                "it out",
+                setting="approval",
+            )
+        if self.canary is not None and self.canary < 1:
+            raise DeclarationError(
+                f"inference {self.name}: canary is {self.canary}; give the number of requests that "
+                "are asked first, 1 at least, or leave it out",
+                setting="canary",
+            )
+        conditions_of(self.automation)
+        freshness_of(self.fresh_within_hours)
         recipe = self.recipe()
+        with about("checks"):
+            rules_of(recipe)
         # The other partitions are checked when their requests are made: every process that loads
         # this would open every file, and one that is broken would keep all from loading.
         if self.corpus.opens_at_load and (partition_keys := self.corpus.partition_keys()):
-            columns_of(recipe, partition_keys[0])
+            with about("prompt"):
+                columns_of(recipe, partition_keys[0])
 
     def recipe(self) -> Recipe:
         """The declaration compiled: what the stages work from."""
@@ -99,42 +134,55 @@ class Inference:
             endpoint=endpoint,
             retries=self.retries,
             reuse=self.reuse,
+            checks=self.checks,
+            prices=self.prices,
+            needs_approval=self.approval == "required",
+            canary=self.canary,
         )
 
     def _endpoint(self) -> Endpoint | ReadyRequests | Packs:
-        output = output_of(self.output)
+        with about("output"):
+            output = output_of(self.output)
         if isinstance(self.corpus, RequestFileCorpus):
             if self.prompt is not None or self.model is not None:
                 raise DeclarationError(
                     f"inference {self.name}: ready-made requests have their prompt and model in "
-                    "their bodies; leave out prompt and model"
+                    "their bodies; leave out prompt and model",
+                    setting="model" if self.prompt is None else "prompt",
                 )
             if self.rows_per_request != 1:
                 raise DeclarationError(
                     f"inference {self.name}: ready-made requests are sent as they are; leave out "
-                    "rows_per_request"
+                    "rows_per_request",
+                    setting="rows_per_request",
                 )
-            return ReadyRequests.compiled(
-                **self.corpus.shape._asdict(), output=output, settings=self.settings
-            )
+            with about("settings"):
+                return ReadyRequests.compiled(
+                    **self.corpus.shape._asdict(), output=output, settings=self.settings
+                )
         if self.prompt is None or self.model is None:
             lacking = "prompt" if self.prompt is None else "model (model_name in YAML)"
             raise DeclarationError(
-                f"inference {self.name}: it has no {lacking}; only ready-made requests need none"
+                f"inference {self.name}: it has no {lacking}; only ready-made requests need none",
+                setting="prompt" if self.prompt is None else "model",
             )
-        if not self.prompt.fields():
+        with about("prompt"):
+            fields = self.prompt.fields()
+        if not fields:
             raise DeclarationError(
                 f"inference {self.name}: the prompt reads no field of the corpus, so every item "
-                "would be asked the same; name a column as {{ column }}"
+                "would be asked the same; name a column as {{ column }}",
+                setting="prompt",
             )
-        return endpoint_of(
-            self.endpoint,
-            model=self.model,
-            prompt=self.prompt,
-            output=output,
-            settings=self.settings,
-            rows_per_request=self.rows_per_request,
-        )
+        with about("rows_per_request"):
+            return endpoint_of(
+                self.endpoint,
+                model=self.model,
+                prompt=self.prompt,
+                output=output,
+                settings=self.settings,
+                rows_per_request=self.rows_per_request,
+            )
 
 
 def batch_inference(inference: Inference, *, translate: Translate | None = None) -> dg.Definitions:
@@ -151,24 +199,29 @@ def batch_inference(inference: Inference, *, translate: Translate | None = None)
         provider=inference.provider,
         owners=inference.owners,
         description=inference.description,
+        automation=inference.automation,
+        fresh_within_hours=inference.fresh_within_hours,
         translate=translate,
     )
     keys = specs.keys
     partitions = partitions_of(inference.corpus, inference.name)
-    submit = submit_assets(recipe, specs, partitions)
-    collect = collect_assets(recipe, specs, partitions, min_coverage=inference.min_coverage)
-    if submit.backfill_policy == collect.backfill_policy:
-        raise DeclarationError(
-            "submit and collect must have different backfill policies: with equal ones Dagster "
-            "asks for results in the very run that submits them"
-        )
+    width = inference.partitions_per_run
+    submit = submit_assets(recipe, specs, partitions, partitions_per_run=width.submit)
+    collect = collect_assets(recipe, specs, partitions, partitions_per_run=width.collect)
     sensors = []
     if isinstance(partitions, dg.DynamicPartitionsDefinition) and isinstance(
         inference.corpus.partitioning, DiscoveredKeys
     ):
-        sensors = [discovery_sensor(inference.corpus, keys, partitions, is_on=inference.discovers)]
+        discovery = discovery_sensor(
+            inference.corpus,
+            keys,
+            partitions,
+            is_on=inference.discovers,
+            partitions_per_run=width.submit,
+        )
+        sensors = [discovery]
     return dg.Definitions(
         assets=[submit, collect],
-        jobs=inference_jobs(recipe, keys, partitions),
+        jobs=inference_jobs(recipe, specs, partitions),
         sensors=sensors,
     )

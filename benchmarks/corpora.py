@@ -44,32 +44,39 @@ KINDS = [
     "parquet by rows",
     "jsonl by rows",
     "parquet by column",
+    "parquet repeated",
     "sql",
     "composite",
     "asset table",
     "asset dataset",
     "asset pandas",
+    "asset polars",
     "asset polars lazy",
     "request files",
     "s3 parquet",
     "s3 csv",
+    "s3 csv.gz",
     "s3 jsonl",
 ]
-BLOCK = 10_000
+#: Half of the fewest rows, so that a row group of half a source is as large as one of a whole one.
+BLOCK = 5_000
 URL = "/v1/chat/completions"
 COLUMNS = ["id", "title", "text"]
 TEXT = 'A tall perennial herb of the tropics, "cultivated" for its edible root; ünïcode,\n{{ x }} '
 
 
-def blocks(rows: int) -> Iterator[pa.Table]:
-    """Rows of about 400 characters, of which a third is in columns that nobody asks for."""
-    for start in range(0, rows, BLOCK):
-        numbers = range(start, min(start + BLOCK, rows))
+def blocks(rows: range, asked: int = 1) -> Iterator[pa.Table]:
+    """Rows of about 400 characters, of which a third is in columns that nobody asks for.
+
+    `asked` is how many rows have the same title and text.
+    """
+    for start in range(rows.start, rows.stop, BLOCK):
+        numbers = range(start, min(start + BLOCK, rows.stop))
         yield pa.table(
             {
                 "id": [f"item-{number:07}" for number in numbers],
-                "title": [f"title {number}" for number in numbers],
-                "text": [TEXT * (1 + number % 5) for number in numbers],
+                "title": [f"title {number // asked}" for number in numbers],
+                "text": [TEXT * (1 + number // asked % 5) for number in numbers],
                 "kind": ["abcd"[number % 4] for number in numbers],
                 "unread": ["x" * 120 for _ in numbers],
             }
@@ -79,41 +86,43 @@ def blocks(rows: int) -> Iterator[pa.Table]:
 def write(folder: Path, kind: str, rows: int) -> None:
     """The source of a kind, as files in the folder."""
     written = kind.removeprefix("s3 ").split(" ")[0]
+    every = range(rows)
     if written == "sql":
-        _write_sqlite(folder / "all.db", rows)
+        _write_sqlite(folder / "all.db", every)
     elif written == "asset":
-        _write_file(folder / "all.parquet", "parquet", rows)
+        _write_file(folder / "all.parquet", "parquet", every)
     elif written == "request":
-        _write_requests(folder / "all.jsonl", rows)
+        _write_requests(folder / "all.jsonl", every)
     elif written == "composite":
-        _write_file(folder / "one.parquet", "parquet", rows // 2)
-        _write_file(folder / "two.jsonl", "jsonl", rows - rows // 2)
+        _write_file(folder / "one.parquet", "parquet", every[: rows // 2])
+        _write_file(folder / "two.jsonl", "jsonl", every[rows // 2 :])
     else:
-        _write_file(folder / f"all.{written}", written, rows)
+        asked = 2 if kind.endswith("repeated") else 1
+        _write_file(folder / f"all.{written}", written, every, asked)
 
 
-def _write_file(path: Path, ending: str, rows: int) -> None:
+def _write_file(path: Path, ending: str, rows: range, asked: int = 1) -> None:
     form, _, packing = ending.partition(".")
     codec = {"gz": "gzip", "zst": "zstd"}.get(packing)
     with pa.OSFile(str(path), "wb") as file:
         sink = pa.CompressedOutputStream(file, codec) if codec else file
-        schema = next(blocks(1)).schema
+        schema = next(blocks(range(1))).schema
         if form == "parquet":
             with pq.ParquetWriter(sink, schema) as writer:
-                for block in blocks(rows):
+                for block in blocks(rows, asked):
                     writer.write_table(block)
         elif form == "csv":
             with pa_csv.CSVWriter(sink, schema) as writer:
-                for block in blocks(rows):
+                for block in blocks(rows, asked):
                     writer.write_table(block)
         else:
-            for block in blocks(rows):
+            for block in blocks(rows, asked):
                 sink.write(msgspec.json.Encoder().encode_lines(block.to_pylist()))
         if codec:
             sink.close()
 
 
-def _write_requests(path: Path, rows: int) -> None:
+def _write_requests(path: Path, rows: range) -> None:
     encode = msgspec.json.Encoder().encode
     with path.open("wb") as file:
         for block in blocks(rows):
@@ -124,7 +133,7 @@ def _write_requests(path: Path, rows: int) -> None:
                 file.write(encode(line) + b"\n")
 
 
-def _write_sqlite(path: Path, rows: int) -> None:
+def _write_sqlite(path: Path, rows: range) -> None:
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE items (id PRIMARY KEY, title, text, kind, unread)")
     for block in blocks(rows):
@@ -148,6 +157,12 @@ def _pandas(path: str) -> Any:
     return pd.read_parquet(path)
 
 
+def _polars(path: str) -> Any:
+    import polars as pl
+
+    return pl.read_parquet(path)
+
+
 def _polars_lazy(path: str) -> Any:
     import polars as pl
 
@@ -159,6 +174,7 @@ _LOADERS: dict[str, Callable[[str], Any]] = {
     "table": pq.read_table,
     "dataset": _dataset,
     "pandas": _pandas,
+    "polars": _polars,
     "polars lazy": _polars_lazy,
 }
 

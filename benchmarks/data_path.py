@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +86,9 @@ class InstantProvider(Provider):
     def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
         return self._batches.get(key)
 
-    def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
+    def poll(
+        self, ids: Collection[str], *, since: datetime, among: Sequence[str] = ()
+    ) -> Iterator[ProviderBatch]:
         return (self._batches[id_] for id_ in ids)
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:

@@ -61,8 +61,11 @@ def _local() -> NamedDeployment:
 
 
 def _sandbox() -> NamedDeployment:
+    # It charges nothing; what the same would cost at OpenAI is worth seeing.
     provider = OpenAIResource(
-        api_key="sandbox", base_url=os.environ.get(SANDBOX_URL, _DEFAULT_SANDBOX_URL)
+        api_key="sandbox",
+        base_url=os.environ.get(SANDBOX_URL, _DEFAULT_SANDBOX_URL),
+        price_list="openai",
     )
     return NamedDeployment(
         name="sandbox",

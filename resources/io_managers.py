@@ -13,7 +13,6 @@ import pyarrow as pa
 from pydantic import Field
 
 from batch_assets.domain.errors import ArtifactError
-from batch_assets.domain.request import RequestSetDigest
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.layout import (
     ASSET_METADATA,
@@ -21,7 +20,8 @@ from batch_assets.files.layout import (
     file_name,
     results_path,
 )
-from batch_assets.files.parquet import create_parquet, stream_parquet
+from batch_assets.files.parquet import create_parquet
+from batch_assets.files.results import request_set_of_results
 
 if TYPE_CHECKING:
     # It imports pandas where that is installed, and is imported here where something is loaded:
@@ -48,7 +48,7 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
     pandas frame, which has no structs, the fields of one are columns of their own: `output.label`.
     The input's metadata may name the `columns` that are read, in their order.
     `bundle` comes as the path of its folder, `str` or `Path`, or, of several partitions, as
-    `dict[str, Path]` by partition key.
+    `dict[str, Path]` by partition key. In a bucket it has a URL, which is a `str`.
 
     A table that a downstream asset of yours returns is stored as Parquet beside them.
     """
@@ -132,14 +132,15 @@ class BatchFilesIOManager(dg.ConfigurableIOManager):
         return files.url(layout.bundle(files.checksum(layout.results).sha256))
 
     def _layout(self, inference: str, partition_key: str) -> RequestSetLayout:
-        """The request set that the partition's results came from; they say it themselves."""
+        """That of the request set which the partition's results came from."""
         path = results_path(inference, partition_key)
-        first = next(stream_parquet(self.files, path, columns=["request_set"]))
-        return RequestSetLayout(
-            inference=inference,
-            partition_key=partition_key,
-            digest=RequestSetDigest(first.column("request_set")[0].as_py()),
-        )
+        digest = request_set_of_results(self.files, path)
+        if digest is None:
+            raise ArtifactError(
+                f"{self.files.url(path)} is not there yet: materialize the results of {inference} "
+                "for that partition first"
+            )
+        return RequestSetLayout(inference=inference, partition_key=partition_key, digest=digest)
 
 
 def _whose(context: dg.InputContext) -> tuple[str, str]:
@@ -185,6 +186,12 @@ def _raw_lines(files: Files, paths: Sequence[str]) -> "pads.Dataset":
 def _folders(context: dg.InputContext, folders: Mapping[str, str]) -> Any:
     wanted = context.dagster_type.typing_type
     kind = Path if Path in (wanted, *get_args(wanted)) else str
+    first = next(iter(folders.values()))
+    if kind is Path and "://" in first:
+        raise ArtifactError(
+            f"input {context.name!r} is annotated as a Path and would be {first}, which is none: "
+            "annotate it as str, or dict[str, str] of several partitions"
+        )
     converted = {key: kind(folder) for key, folder in folders.items()}
     if wanted not in (str, Path):
         return converted

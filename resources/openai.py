@@ -3,6 +3,7 @@
 Source of the API's limits, unless a line says otherwise: the types of openai-python 3.54.
 """
 
+import os
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -14,11 +15,14 @@ from batch_assets.domain.budget import Budget, target
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai_options import CreateOptions
-from batch_assets.resources.openai_provider import OPENAI_URL, OpenAIProvider
+from batch_assets.resources.openai_provider import API_KEY, OPENAI_URL, OpenAIProvider
 
 #: Embedding inputs of one batch, each element of a list for itself (the SDK's description of
 #: `batches.create`).
 MOST_INPUTS = 50_000
+
+#: What stands before the name of a variable in place of a key.
+VARIABLE = "env:"
 
 #: Settings that would let nothing through below 1.
 COUNTS = (
@@ -75,6 +79,14 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
         description=(
             "Name, in the ledger, of the account whose quota the batches share. None makes one of "
             "openai, another host, organization and project. Keep it while batches are open."
+        ),
+    )
+    price_list: str | None = Field(
+        default=None,
+        description=(
+            "Whose published prices the answers cost, by the name that genai-prices has: openai, "
+            "groq, mistral, … None is openai at OpenAI's own address, and nobody's at another: "
+            "then a cost is known only where the inference declares prices."
         ),
     )
     timeout_seconds: float = Field(
@@ -163,7 +175,13 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
     )
 
     def __init__(self, **values: Any) -> None:
-        """Dagster makes the resource anew once it has resolved what the environment gives."""
+        """Dagster makes the resource anew once it has resolved what the environment gives.
+
+        The key's variable is read by the process that calls the provider: Dagster would fail every
+        run and tick where it is not set, those too that call nobody.
+        """
+        if isinstance(key := values.get("api_key"), dg.EnvVar):
+            values["api_key"] = f"{VARIABLE}{key.env_var_name}"
         super().__init__(**values)
         if all(type(getattr(self, name)) in PLAIN for name in CHECKED):
             self._check_numbers()
@@ -179,8 +197,11 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
             yield provider
 
     def create_resource(self, context: dg.InitResourceContext) -> OpenAIProvider:
+        variable = self.api_key.removeprefix(VARIABLE)
+        is_named = variable != self.api_key
         return OpenAIProvider(
-            api_key=self.api_key,
+            api_key=os.environ.get(variable, "") if is_named else self.api_key,
+            key_variable=variable if is_named else API_KEY,
             limits=self._limits(),
             budget=self._budget(),
             timeout_seconds=self.timeout_seconds,
@@ -189,6 +210,7 @@ class OpenAIResource(dg.ConfigurableResource[OpenAIProvider]):
             project=self.project,
             base_url=self.base_url,
             account=self.account,
+            price_list=self.price_list,
             options=self._options(),
         )
 

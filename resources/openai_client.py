@@ -3,20 +3,21 @@
 Importing this module imports the SDK, so `batch_assets.resources.openai` does it at its first call.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from openai import APIStatusError, NotFoundError, OpenAI, Timeout, omit
 
-from batch_assets.domain.errors import AccountRefused, ArtifactError, ProviderUnavailable
+from batch_assets.domain.errors import AccountRefused, ArtifactError
 from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
 from batch_assets.resources.openai_errors import translated
 from batch_assets.resources.openai_options import CreateOptions
 from batch_assets.resources.openai_patience import Patience
 from batch_assets.resources.openai_replies import (
+    CursorGone,
     NotListed,
     Unreadable,
     check_length,
@@ -24,15 +25,16 @@ from batch_assets.resources.openai_replies import (
     described,
     required_text,
 )
-
-#: Batches per list call (`batch_list_params.py`: 1 to 100).
-PAGE = 100
+from batch_assets.resources.openai_search import PAGE
 
 #: Files per list call (`file_list_params.py`: 1 to 10,000).
 FILE_PAGE = 1_000
 
 #: How servers answer a call that they do not have.
 NO_ROUTE = frozenset({404, 405, 501})
+
+#: How they answer one that names a cursor they do not have.
+CURSOR_GONE = NO_ROUTE | {400}
 
 #: Longest wait for a connection; the client's own timeout is for silence on one that stands.
 CONNECT_SECONDS = 10.0
@@ -58,9 +60,9 @@ class OpenAIClient:
         patience: Patience,
     ) -> None:
         """Raises AccountRefused for a key that no HTTP header can carry."""
-        if not (api_key and api_key.isascii() and api_key.isprintable()):
+        if not (api_key.isascii() and api_key.isprintable()):
             raise AccountRefused(
-                "the key is empty or holds characters that no key has; "
+                "the key holds characters that no key has; "
                 "check OPENAI_API_KEY or the resource's api_key"
             )
         url = urlsplit(base_url)
@@ -128,7 +130,7 @@ class OpenAIClient:
         """Up to 100 batches, as the SDK has them, and the cursor of the next page.
 
         The cursor is None at the end of the list. Raises NotListed where the server has no list,
-        ProviderUnavailable where the list breaks off before its end.
+        CursorGone where it knows the cursor no more.
         """
         batches = self._face(call).batches.with_raw_response
         return self._page(
@@ -152,10 +154,10 @@ class OpenAIClient:
             try:
                 reply = ask()
             except APIStatusError as error:
+                if after is not None and error.status_code in CURSOR_GONE:
+                    raise CursorGone(after) from error
                 if error.status_code not in NO_ROUTE:
                     raise
-                if after is not None:
-                    raise Unreadable("the list breaks off") from error
                 raise NotListed(
                     f"the server has no list of {what} (HTTP {error.status_code})"
                 ) from error
@@ -221,14 +223,10 @@ class OpenAIClient:
             sdk.files.delete(file_id)
 
     def _face(self, call: str, *, retrying: bool = True) -> OpenAI:
-        """The SDK for one call. Raises ProviderUnavailable where the caller has no time left."""
-        left = self._patience.seconds_left
+        """The SDK for one call. Raises OutOfTime where the caller has no time left."""
+        left = self._patience.take(call)
         if left is None:
             return self._sdk if retrying else self._pinned(self._sdk.with_options(max_retries=0))
-        if left <= 0:
-            raise ProviderUnavailable(
-                f"{call}: the time for it is over; it is tried again the next time"
-            )
         timeout = _timeout(min(left, self._timeout_seconds))
         return self._pinned(self._sdk.with_options(max_retries=0, timeout=timeout))
 
@@ -239,8 +237,11 @@ class OpenAIClient:
         sdk.organization, sdk.project = self._organization, self._project
         return sdk
 
-    def _translated(self, call: str, *, creating: bool = False) -> AbstractContextManager[None]:
-        return translated(call, base_url=self._shown_url, secret=self._api_key, creating=creating)
+    @contextmanager
+    def _translated(self, call: str, *, creating: bool = False) -> Iterator[None]:
+        border = translated(call, base_url=self._shown_url, secret=self._api_key, creating=creating)
+        with self._patience.timed(), border:
+            yield
 
 
 def _timeout(seconds: float) -> Timeout:

@@ -6,11 +6,11 @@ the calls, `openai_errors` translates what they raise, `openai_replies` what the
 """
 
 import re
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
@@ -20,22 +20,30 @@ from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
     BatchAssetsError,
     DeclarationError,
+    ProviderUnavailable,
+    ProviderUnreachable,
     ReplyLost,
     RequestRefused,
 )
+from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai_options import CreateOptions
 from batch_assets.resources.openai_patience import Patience
 from batch_assets.resources.openai_replies import (
+    CursorGone,
     NotListed,
     created_at,
     key_of,
     text_of,
 )
+from batch_assets.resources.openai_search import BatchSearch
 
 if TYPE_CHECKING:
     from batch_assets.resources.openai_client import OpenAIClient
+
+#: The variable that holds the key, by the SDK's custom and in our deployments.
+API_KEY = "OPENAI_API_KEY"
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -72,10 +80,13 @@ class OpenAIProvider(Provider):
         project: str | None = None,
         base_url: str | None = None,
         account: str | None = None,
+        price_list: str | None = None,
         options: CreateOptions | None = None,
+        key_variable: str = API_KEY,
     ) -> None:
         """Raises DeclarationError for an address that cannot be used."""
         self._api_key = api_key.strip()
+        self._key_variable = key_variable
         self._limits = limits
         self._budget = budget
         self._timeout_seconds = timeout_seconds
@@ -84,6 +95,7 @@ class OpenAIProvider(Provider):
         self._project = project
         self._base_url = base_url or OPENAI_URL
         self._account = account or _account(_host(self._base_url), organization, project)
+        self._price_list = _price_list(_host(self._base_url), price_list)
         self._options = options or CreateOptions()
         self._patience = Patience()
 
@@ -99,13 +111,32 @@ class OpenAIProvider(Provider):
     def budget(self) -> Budget:
         return self._budget
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:
+    @property
+    def price_list(self) -> PriceList | None:
+        return self._price_list
+
+    @property
+    def lacks(self) -> str | None:
+        """The SDK or the key, where it is missing. The SDK is not imported to find out."""
+        if not self._api_key:
+            return (
+                f"no key: set the environment variable {self._key_variable} where the code "
+                "location runs, and start that again"
+            )
+        if find_spec("openai") is None:
+            return (
+                "the OpenAI SDK is not installed: pip install 'batch-assets[openai]' where the "
+                "code location runs, and start that again"
+            )
+        return None
+
+    def within(self, seconds: float, *, calls: int | None = None) -> AbstractContextManager[None]:
         """In this block each call is tried once, and none is waited for after so many seconds.
 
         The SDK would wait up to two minutes before each further try, where the provider asks for it
         (`_constants.py`: MAX_RETRY_AFTER_DELAY). The last call may take CONNECT_SECONDS more.
         """
-        return self._patience.within(seconds)
+        return self._patience.within(seconds, calls)
 
     def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
         """Upload the shard, then create its batch by one single request.
@@ -153,32 +184,17 @@ class OpenAIProvider(Provider):
             ) from None
         return None
 
-    def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
-        """The batches of these ids: one call per page of 100, then one per id on no page.
+    def poll(
+        self, ids: Collection[str], *, since: datetime, among: Sequence[str] = ()
+    ) -> Iterator[ProviderBatch]:
+        """The batches of these ids: by pages of 100, then one by one those on no page.
 
-        Raises RequestRefused where the provider does not know an id, after it has handed out all
-        others.
+        With `among` the list is entered wherever one of `ids` stands, behind its newer neighbour.
         """
-        call, missing = "listing the batches", set(ids)
-        with suppress(NotListed):
-            for batch in self._listed(call, since, self._client.batch_page) if missing else ():
-                if text_of(batch, "id") in missing:
-                    found = self._client.describe(call, batch)
-                    missing.remove(found.id)
-                    yield found
-                if not missing:
-                    return
-        refusals: dict[str, RequestRefused] = {}
-        for batch_id in sorted(missing):
-            try:
-                found = self._client.retrieve(batch_id)
-            except RequestRefused as refusal:
-                refusals[batch_id] = refusal
-            else:
-                yield found
-        if refusals:
-            first = next(iter(refusals.values()))
-            raise RequestRefused(f"cannot follow {', '.join(refusals)}: {first.message}") from first
+        if ids:
+            search = BatchSearch(self._client, ids)
+            listed = self._listed("listing the batches", since, self._client.batch_page)
+            yield from search.among(among) if among else search.from_the_newest(listed)
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         """The request files of ours, and some older ones; none where the server has no list.
@@ -215,6 +231,8 @@ class OpenAIProvider(Provider):
 
     @cached_property
     def _client(self) -> "OpenAIClient":
+        if self.lacks is not None:
+            raise ProviderUnreachable(self.lacks)
         from batch_assets.resources.openai_client import OpenAIClient
 
         return OpenAIClient(
@@ -240,7 +258,12 @@ class OpenAIProvider(Provider):
         falling = True
         after: str | None = None
         while True:
-            entries, after = page(call, after)
+            try:
+                entries, after = page(call, after)
+            except CursorGone as error:
+                raise ProviderUnavailable(
+                    f"{call}: the list breaks off; it is read again the next time"
+                ) from error
             yield from entries
             for time in filter(None, map(created_at, entries)):
                 first = time if first is None else first
@@ -271,6 +294,17 @@ def _host(base_url: str) -> str:
             f"base_url must be an http or https address without a user name, such as {OPENAI_URL}"
         )
     return url.hostname
+
+
+def _price_list(host: str, named: str | None) -> PriceList | None:
+    """OpenAI's own prices hold at its own address; at another one, those that were named."""
+    if host == urlsplit(OPENAI_URL).hostname:
+        return PriceList(provider=named or "openai")
+    if named is None:
+        return None
+    return PriceList(
+        provider=named, note=f"{host}, which answers, may charge something else or nothing"
+    )
 
 
 def _account(host: str, organization: str | None, project: str | None) -> str:

@@ -33,6 +33,10 @@ class NotListed(LookupError):
     """The server has no such list: it speaks a part of the API only."""
 
 
+class CursorGone(LookupError):
+    """The list cannot be entered there: the server knows the cursor's batch or file no more."""
+
+
 def described(batch: object) -> ProviderBatch:
     """The batch of a reply, a model of the SDK. Raises Unreadable without id, status or time."""
     status = required_text(batch, "status")

@@ -17,6 +17,7 @@ import batch_assets
 from batch_assets.assets.collect import CollectConfig
 from batch_assets.cli import main as cli
 from batch_assets.component import BatchInferenceComponent, RetriesModel
+from batch_assets.component.checks import CheckModel, ChecksModel
 from batch_assets.component.corpora import (
     AssetModel,
     CompositeModel,
@@ -34,6 +35,7 @@ from batch_assets.component.partitions import (
     DiscoveredModel,
     WindowsModel,
 )
+from batch_assets.component.prices import PricesModel
 from batch_assets.component.prompts import (
     AudioModel,
     ExampleModel,
@@ -74,6 +76,9 @@ SETTINGS = {
     "`file` in a part; in Python `File`": FileModel,
     "`audio` in a part; in Python `Audio`": AudioModel,
     "`retries`; in Python `RetryPolicy`, with times as timedelta": RetriesModel,
+    "`prices`; in Python `Prices`": PricesModel,
+    "`checks`; in Python `Checks`": ChecksModel,
+    "a check; in Python `Check`, a number, or `off`": CheckModel,
     "Run configuration of the collecting assets": CollectConfig,
     "Resource `openai`: `OpenAIResource`": OpenAIResource,
     "Resource `batch_ledger`: `LedgerResource`": LedgerResource,

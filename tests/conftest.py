@@ -1,4 +1,4 @@
-"""What any test may have. Its place puts `factories` on the import path of every test."""
+"""The servers that any test may have. Its place puts `factories` on the import path of all."""
 
 import os
 import secrets
@@ -12,6 +12,9 @@ from postgres_server import shared_server
 
 if TYPE_CHECKING:
     from s3_server import Bucket, Options
+
+
+pytest_plugins = ["shared_fixtures"]
 
 
 @pytest.fixture(scope="session")

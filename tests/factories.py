@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from batch_assets.corpus import FileCorpus
 from batch_assets.domain.batch import Account, Batch, BatchId, BatchState, RequestSet, RequestSetId
 from batch_assets.domain.budget import Reservation
+from batch_assets.domain.checks import Checks
 from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Shard
@@ -58,6 +59,9 @@ def a_recipe(
     max_waves: int = 3,
     reuse: bool = True,
     rows_per_request: int = 1,
+    canary: int | None = None,
+    needs_approval: bool = False,
+    checks: Checks | None = None,
 ) -> Recipe:
     """An inference over the corpus, compiled."""
     return Recipe(
@@ -74,6 +78,9 @@ def a_recipe(
         ),
         retries=RetryPolicy(max_waves=max_waves),
         reuse=reuse,
+        canary=canary,
+        needs_approval=needs_approval,
+        checks=checks or Checks(),
     )
 
 

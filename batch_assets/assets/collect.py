@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, failure_of
 from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
@@ -17,10 +18,10 @@ from batch_assets.assets.metadata import (
     bundle_metadata,
     pending_metadata,
     raw_outputs_metadata,
-    results_metadata,
 )
+from batch_assets.assets.results_metadata import results_metadata
 from batch_assets.assets.specs import InferenceSpecs
-from batch_assets.checks import check_results, check_specs
+from batch_assets.checks import blocked, check_event, check_specs
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.control import WaitKind
 from batch_assets.domain.errors import (
@@ -29,18 +30,15 @@ from batch_assets.domain.errors import (
     BatchAssetsError,
     TransientError,
 )
-from batch_assets.files import Files, RequestSetLayout
 from batch_assets.stages.advance import Pending, advance, wave_progress
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import held
 from batch_assets.stages.plan import layout_of, live_batches
 from batch_assets.stages.poll import poll_if_overdue
+from batch_assets.stages.quality import Examination, rules_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import results_schema
-
-#: Partitions per run of a backfill; other than submit's on purpose, see there.
-COLLECT_PARTITIONS_PER_RUN = 250
 
 #: Lets run retries, where dagster.yaml has them on, take up a run whose step failed (as above).
 RETRY_INTERRUPTED = "dagster/retry_on_asset_or_op_failure"
@@ -69,7 +67,7 @@ def collect_assets(
     specs: InferenceSpecs,
     partitions: dg.PartitionsDefinition[str],
     *,
-    min_coverage: float,
+    partitions_per_run: int = PartitionsPerRun.collect,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dg.AssetsDefinition:
     """The multi-asset of `raw_outputs`, `results` and `bundle`."""
@@ -78,29 +76,60 @@ def collect_assets(
     @dg.multi_asset(
         name=keys.collect_op,
         specs=specs.collected,
-        check_specs=check_specs(keys.results, min_coverage),
+        check_specs=check_specs(keys.results, rules_of(recipe), partitions),
         partitions_def=partitions,
         can_subset=True,
         pool=COLLECT_POOL,
-        backfill_policy=dg.BackfillPolicy.multi_run(COLLECT_PARTITIONS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(partitions_per_run),
         required_resource_keys=keys.resources,
     )
     def collect_(context: dg.AssetExecutionContext, config: CollectConfig) -> Iterator[Any]:
-        if not context.run.is_partitioned:
-            raise dg.Failure(
-                "the checks are evaluated whenever results are materialized: "
-                f"materialize {keys.results.to_user_string()} for the partitions to be checked",
-                allow_retries=False,
-            )
-        run = _CollectRun(context, config, recipe, keys, sleep)
+        def all_partitions() -> Sequence[str]:
+            return partitions.get_partition_keys(dynamic_partitions_store=context.instance)
+
+        deployment = deployment_of(context, keys)
+        examination = Examination(deployment, recipe, all_partitions)
+        if not context.selected_asset_keys:
+            yield from _check_again(context, examination, keys, all_partitions)
+            return
+        run = _CollectRun(context, config, recipe, keys, deployment, examination, sleep)
         with run.in_hands():
             yield from run.events()
-        if run.resolutions and context.selected_asset_check_keys:
-            yield from check_results(keys.results, run.resolutions, min_coverage)
         if run.failures:
             raise failure_of(run.failures, "collect")
 
     return collect_
+
+
+def _check_again(
+    context: dg.AssetExecutionContext,
+    examination: Examination,
+    keys: InferenceKeys,
+    all_partitions: Callable[[], Sequence[str]],
+) -> Iterator[Any]:
+    """Check results as they are, without a call: a run that selects checks and no asset.
+
+    The button of Dagster's that executes a check names no partition: it means all of them.
+    """
+    wanted = context.partition_keys if context.run.is_partitioned else all_partitions()
+    there = [key for key in wanted if examination.has_results(key)]
+    if not there:
+        raise dg.Failure(
+            f"no partition has results to check: materialize {keys.results.to_user_string()}",
+            allow_retries=False,
+        )
+    failures: dict[str, Exception] = {}
+    selected = {check.name for check in context.selected_asset_check_keys}
+    for partition_key in there:
+        try:
+            for evaluation in examination.of(partition_key):
+                if evaluation.name in selected:
+                    yield check_event(keys.results, partition_key, evaluation)
+        except BatchAssetsError as error:
+            context.log.error(f"{partition_key}: {error}")
+            failures[partition_key] = error
+    if failures:
+        raise failure_of(failures, "checking")
 
 
 class _CollectRun:
@@ -112,19 +141,21 @@ class _CollectRun:
         config: CollectConfig,
         recipe: Recipe,
         keys: InferenceKeys,
+        deployment: Deployment,
+        examination: Examination,
         sleep: Callable[[float], None],
     ) -> None:
         self._context = context
         self._recipe = recipe
         self._keys = keys
         self._sleep = sleep
-        self._deployment: Deployment = deployment_of(context, keys)
+        self._deployment = deployment
+        self._examination = examination
         in_backfill = BACKFILL_TAG in context.run.tags
         self._wait = in_backfill if config.wait is None else config.wait
         self._told: dict[str, tuple[str, WaitKind | None]] = {}
         wanted = set(config.partition_keys)
         self._open = [key for key in context.partition_keys if not wanted or key in wanted]
-        self.resolutions: dict[str, Resolution] = {}
         self.failures: dict[str, Exception] = {}
 
     @contextmanager
@@ -183,11 +214,15 @@ class _CollectRun:
                 raise ArtifactError(_why_stopped(deployment, state))
             yield from self._say_pending(partition_key, state)
             return
-        self.resolutions[partition_key] = state
         batches = live_batches(deployment, state.request_set)
         yield self._say_collected(partition_key, state, batches)
-        for materialized in self._materialized(partition_key, state, batches):
+        for materialized in self._brought(partition_key, state, batches):
             yield materialized.event(self._context)
+        selected = self._context.selected_asset_keys
+        if selected & {keys.results, keys.bundle}:
+            yield from self._checked(partition_key)
+        if keys.bundle in selected:
+            yield self._exported(partition_key, state).event(self._context)
         self._open.remove(partition_key)
 
     def _say_pending(self, partition_key: str, state: Pending) -> Iterator[Any]:
@@ -230,10 +265,21 @@ class _CollectRun:
             asset_key=keys.batches, partition=partition_key, metadata=metadata
         )
 
-    def _materialized(
+    def _checked(self, partition_key: str) -> Iterator[dg.AssetCheckEvaluation]:
+        """The checks of the results, which stand before the bundle, whatever the run selects.
+
+        Raises BlockedByChecks.
+        """
+        evaluations = self._examination.of(partition_key)
+        for evaluation in evaluations:
+            yield check_event(self._keys.results, partition_key, evaluation)
+        if (why := blocked(evaluations, ask_again=self._keys.ask_again_job)) is not None:
+            raise why
+
+    def _brought(
         self, partition_key: str, state: Resolution, batches: Sequence[Batch]
     ) -> Iterator[Materialized]:
-        """Each selected asset as soon as it is written."""
+        """What came back and what it means, of what is selected."""
         keys, selected = self._keys, self._context.selected_asset_keys
         files, layout = self._deployment.files, layout_of(state.request_set)
         raw_version, now = _raw_version(batches), self._deployment.ledger.clock()
@@ -243,9 +289,7 @@ class _CollectRun:
                 key=keys.raw_outputs,
                 partition_key=partition_key,
                 data_version=raw_version,
-                metadata=raw_outputs_metadata(
-                    state, batches, _raw_files(files, layout, batches), now
-                ),
+                metadata=raw_outputs_metadata(state, batches, files, now),
                 inputs={keys.batches: state.manifest.digest},
             )
         if keys.results in selected:
@@ -256,30 +300,23 @@ class _CollectRun:
                 metadata=results_metadata(state, schema, files.url(layout.results)),
                 inputs={keys.raw_outputs: raw_version},
             )
-        if keys.bundle in selected:
-            folder, bundle = export(self._deployment, state.request_set)
-            yield Materialized(
-                key=keys.bundle,
-                partition_key=partition_key,
-                data_version=folder.rsplit("/", 1)[-1],
-                metadata=bundle_metadata(files.url(folder), bundle),
-                inputs={keys.results: state.results.sha256},
-            )
+
+    def _exported(self, partition_key: str, state: Resolution) -> Materialized:
+        files = self._deployment.files
+        folder, bundle = export(self._deployment, state.request_set)
+        return Materialized(
+            key=self._keys.bundle,
+            partition_key=partition_key,
+            data_version=folder.rsplit("/", 1)[-1],
+            metadata=bundle_metadata(files.url(folder), bundle),
+            inputs={self._keys.results: state.results.sha256},
+        )
 
 
 def _raw_version(batches: Sequence[Batch]) -> str:
     """Other batches hold other answers; what a batch holds never changes."""
     ids = "\n".join(batch.provider_id or "" for batch in batches)
     return hashlib.sha256(ids.encode()).hexdigest()
-
-
-def _raw_files(files: Files, layout: RequestSetLayout, batches: Sequence[Batch]) -> list[str]:
-    return [
-        files.url(path)
-        for batch in batches
-        for path in (layout.raw_output(batch), layout.raw_errors(batch))
-        if files.exists(path)
-    ]
 
 
 def _why_stopped(deployment: Deployment, state: Pending) -> str:

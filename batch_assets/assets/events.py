@@ -22,6 +22,9 @@ INPUT_EVENT_POINTER = "dagster/input_event_pointer"
 #: Dagster's pointer to an input that was never materialized.
 _NO_EVENT = "NULL"
 
+#: What a run of assets, or of a job's op, is told by Dagster.
+RunContext = dg.AssetExecutionContext | dg.OpExecutionContext
+
 
 @dataclass(frozen=True, kw_only=True)
 class Materialized:
@@ -31,6 +34,9 @@ class Materialized:
     partition_key: str
     data_version: str
     metadata: Mapping[str, Any]
+    #: The asset's, where an op says so that is not the asset's own. An asset without one has the
+    #: run's id for it.
+    code_version: str | None = None
     #: Data versions of the assets it was made from.
     inputs: Mapping[dg.AssetKey, str] = field(default_factory=dict)
 
@@ -47,7 +53,7 @@ class Materialized:
             )
         return self.logged(context)
 
-    def logged(self, context: dg.AssetExecutionContext) -> dg.AssetMaterialization:
+    def logged(self, context: RunContext) -> dg.AssetMaterialization:
         """The same for Dagster's event log, where the asset may be another op's."""
         return dg.AssetMaterialization(
             asset_key=self.key,
@@ -56,19 +62,21 @@ class Materialized:
             tags=self._tags(context),
         )
 
-    def is_news(self, context: dg.AssetExecutionContext) -> bool:
+    def is_news(self, context: RunContext) -> bool:
         """Whether the event log's newest materialization of the partition is of other data."""
         newest = _newest(context, self.key, self.partition_key)
         known = newest.asset_materialization if newest is not None else None
         return known is None or (known.tags or {}).get(DATA_VERSION) != self.data_version
 
-    def _tags(self, context: dg.AssetExecutionContext) -> Mapping[str, str]:
+    def _tags(self, context: RunContext) -> Mapping[str, str]:
         """What Dagster writes beside a materialization of its own; without them it sees none stale.
 
         An asset without a code version has the run's id for one.
         """
-        spec = context.assets_def.specs_by_key.get(self.key)
-        code_version = None if spec is None else spec.code_version
+        code_version = self.code_version
+        if isinstance(context, dg.AssetExecutionContext):
+            spec = context.assets_def.specs_by_key.get(self.key)
+            code_version = code_version if spec is None else spec.code_version
         tags = {
             DATA_VERSION: self.data_version,
             DATA_VERSION_IS_USER_PROVIDED: "true",
@@ -80,15 +88,13 @@ class Materialized:
             tags[f"{INPUT_EVENT_POINTER}/{name}"] = self._pointer_to(context, key)
         return tags
 
-    def _pointer_to(self, context: dg.AssetExecutionContext, key: dg.AssetKey) -> str:
+    def _pointer_to(self, context: RunContext, key: dg.AssetKey) -> str:
         """The input's newest event: an event after it makes this materialization stale."""
         newest = _newest(context, key, self.partition_key)
         return _NO_EVENT if newest is None else str(newest.storage_id)
 
 
-def _newest(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, partition_key: str
-) -> dg.EventLogRecord | None:
+def _newest(context: RunContext, key: dg.AssetKey, partition_key: str) -> dg.EventLogRecord | None:
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition_key])
     records = context.instance.fetch_materializations(wanted, limit=1).records
     return records[0] if records else None

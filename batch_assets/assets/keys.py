@@ -76,6 +76,14 @@ class InferenceKeys:
         return f"{self.inference}_collect"
 
     @property
+    def submit_changed_op(self) -> str:
+        return f"{self.inference}__submit_changed"
+
+    @property
+    def submit_changed_job(self) -> str:
+        return f"{self.inference}_submit_changed"
+
+    @property
     def ask_again_op(self) -> str:
         return f"{self.inference}__ask_again"
 

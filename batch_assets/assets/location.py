@@ -16,6 +16,8 @@ class LocatedInference:
 
     keys: InferenceKeys
     partitions: dg.PartitionsDefinition[str]
+    #: Of its collecting runs.
+    partitions_per_run: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +39,26 @@ class Location:
 
 def location_of(defs: dg.Definitions) -> Location:
     """The inferences in the definitions."""
-    specs: defaultdict[str, list[dg.AssetSpec]] = defaultdict(list)
+    found: defaultdict[str, list[dg.AssetsDefinition]] = defaultdict(list)
     for assets in defs.assets or []:
-        for spec in assets.specs if isinstance(assets, dg.AssetsDefinition) else []:
-            if INFERENCE_METADATA in spec.metadata and spec.partitions_def is not None:
-                specs[spec.metadata[INFERENCE_METADATA]].append(spec)
-    return Location(inferences={name: _located(name, own) for name, own in specs.items()})
+        if isinstance(assets, dg.AssetsDefinition) and assets.partitions_def is not None:
+            # An asset of the user's own has no such metadata.
+            names = {spec.metadata.get(INFERENCE_METADATA) for spec in assets.specs}
+            for name in filter(None, names):
+                found[name].append(assets)
+    return Location(inferences={name: _located(name, own) for name, own in found.items()})
 
 
-def _located(name: str, specs: Sequence[dg.AssetSpec]) -> LocatedInference:
-    first = specs[0]
+def _located(name: str, own: Sequence[dg.AssetsDefinition]) -> LocatedInference:
+    specs = [spec for assets in own for spec in assets.specs]
     keys = InferenceKeys(
         inference=name,
-        provider=first.metadata[PROVIDER_METADATA],
+        provider=specs[0].metadata[PROVIDER_METADATA],
         translated={spec.metadata[ASSET_METADATA]: spec.key for spec in specs},
     )
-    assert first.partitions_def is not None
-    return LocatedInference(keys=keys, partitions=first.partitions_def)
+    [collect] = [assets for assets in own if assets.op.name == keys.collect_op]
+    assert collect.partitions_def is not None
+    assert collect.backfill_policy is not None
+    width = collect.backfill_policy.max_partitions_per_run
+    assert width is not None
+    return LocatedInference(keys=keys, partitions=collect.partitions_def, partitions_per_run=width)

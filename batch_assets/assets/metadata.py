@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
+from batch_assets.assets.money import quote_entries
 from batch_assets.assets.tables import (
-    batches_table,
+    batches_entries,
+    both_ends,
     cell,
     difference_table,
+    first_rows,
+    link,
     queue_table,
     table,
 )
@@ -22,6 +25,7 @@ from batch_assets.stages.advance import Pending
 from batch_assets.stages.difference import Difference
 from batch_assets.stages.export import Bundle
 from batch_assets.stages.resolve import Resolution
+from batch_assets.stages.samples import sample_requests
 from batch_assets.stages.submit import Submission
 
 
@@ -34,19 +38,28 @@ def requests_metadata(manifest: Manifest, found: Difference, files: Files) -> Ma
         "oversize": manifest.oversize,
         "estimated_prompt_tokens": manifest.tokens,
         "token_estimate": manifest.token_method,
+        **quote_entries(found.quote),
         **_difference(found),
         "request_set": manifest.digest,
         "model": manifest.model,
         "source": dg.MetadataValue.path(manifest.source_ref),
-        "shards": table(
-            {
-                "file": files.url(shard.path),
-                "requests": shard.requests,
-                "bytes": shard.bytes,
-                "prompt_tokens": shard.tokens,
-                "sha256": shard.sha256,
-            }
-            for shard in manifest.shards
+        "manifest": link(files.url(manifest.layout.manifest)),
+        "sample_prompts": table(
+            {"item_id": cell(each.item_id), "prompt": both_ends(each.prompt)}
+            for each in sample_requests(files, manifest)
+        ),
+        **first_rows(
+            "shards",
+            (
+                {
+                    "file": files.url(shard.path),
+                    "requests": shard.requests,
+                    "bytes": shard.bytes,
+                    "prompt_tokens": shard.tokens,
+                    "sha256": shard.sha256,
+                }
+                for shard in manifest.shards
+            ),
         ),
     }
 
@@ -78,7 +91,7 @@ def batches_metadata(
     metadata: dict[str, Any] = {
         "sent_now": submission.sent,
         **_waiting(submission.batches, submission.waiting_for),
-        "batches": batches_table(submission.batches, now),
+        **batches_entries(submission.batches, now),
         "request_set": submission.request_set.digest,
     }
     if submission.waiting_for is not None:
@@ -98,7 +111,7 @@ def pending_metadata(
         "progress": str(pending.progress),
         "wave": pending.request_set.wave,
         **_waiting(batches, pending.waiting_for),
-        "batches": batches_table(batches, now),
+        **batches_entries(batches, now),
     }
 
 
@@ -111,85 +124,37 @@ def _waiting(batches: Sequence[Batch], waiting_for: Waiting | None) -> Mapping[s
 
 
 def raw_outputs_metadata(
-    resolution: Resolution, batches: Sequence[Batch], paths: Sequence[str], now: datetime
+    resolution: Resolution, batches: Sequence[Batch], files: Files, now: datetime
 ) -> Mapping[str, Any]:
     """The provider's files, and the lines in them that are nobody's answer."""
+    found = resolution.raw_files
     return {
-        "batches": batches_table(batches, now),
-        "files": table({"file": path} for path in paths),
+        **batches_entries(batches, now),
+        "folder": link(files.url(resolution.manifest.layout.raw_outputs)),
+        "bytes": sum(file.bytes for file in found),
+        "lines": sum(file.lines for file in found),
+        **first_rows(
+            "files",
+            (
+                {"file": files.url(file.path), "bytes": file.bytes, "lines": file.lines}
+                for file in found
+            ),
+        ),
         "foreign_lines": resolution.lines.foreign,
         "duplicate_lines": resolution.lines.duplicate,
     }
 
 
-def results_metadata(resolution: Resolution, schema: pa.Schema, url: str) -> Mapping[str, Any]:
-    """Rows, coverage, outcomes, what each wave brought and cost, and a few rows to look at."""
-    summary = resolution.summary
-    usage = summary.usage
-    carried = resolution.request_set.carried or 0
-    reasons = [
-        {"outcome": outcome, "reason": cell(reason), "items": count}
-        for (outcome, reason), count in summary.reasons.most_common(20)
-    ]
-    metadata: dict[str, Any] = {
-        "dagster/row_count": summary.items,
-        "dagster/uri": url,
-        "dagster/column_schema": _column_schema(schema),
-        "coverage": summary.coverage,
-        "reused": summary.reused,
-        "reused_requests": carried,
-        "outcomes": table(
-            {"outcome": outcome, "items": count}
-            for outcome, count in summary.outcomes.most_common()
-        ),
-        "input_tokens": usage.input_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "output_tokens": usage.output_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "tokens_per_item": (usage.input_tokens + usage.output_tokens) / max(summary.items, 1),
-        "executions": summary.executions,
-        "waves": table(
-            {
-                "wave": number,
-                # What earlier request sets answered stands for the first wave.
-                "what": "carried over" if carried and number == 0 else "asked",
-                "requests": wave.requests,
-                "ok": wave.ok,
-                "not_ok": wave.requests - wave.ok,
-                "outcomes": ", ".join(f"{n} {name}" for name, n in wave.outcomes.most_common()),
-                "executions": wave.executions,
-                "input_tokens": wave.usage.input_tokens,
-                "output_tokens": wave.usage.output_tokens,
-            }
-            for number, wave in enumerate(summary.waves)
-        ),
-        "contradictory_lines": resolution.lines.contradictory,
-        "unreadable_lines": resolution.lines.unreadable,
-        "count_mismatches": resolution.lines.count_mismatches,
-        "request_set": resolution.manifest.digest,
-        "sample": table(
-            {name: cell(value) for name, value in row.items()} for row in summary.sample
-        ),
-    }
-    if resolution.changed is not None:
-        metadata["changed_rows"] = resolution.changed
-    if reasons:
-        metadata["failures"] = table(reasons)
-    return metadata
-
-
 def bundle_metadata(folder: str, bundle: Bundle) -> Mapping[str, Any]:
     """Where the bundle lies and what is in it."""
     return {
-        "folder": dg.MetadataValue.path(folder),
-        "files": table(
-            {"file": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in bundle.files
+        "folder": link(folder),
+        **first_rows(
+            "files",
+            (
+                {"file": file.path, "bytes": file.bytes, "sha256": file.sha256}
+                for file in bundle.files
+            ),
         ),
         "bytes": bundle.bytes,
     }
-
-
-def _column_schema(schema: pa.Schema) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name=field.name, type=str(field.type)) for field in schema]
-    )

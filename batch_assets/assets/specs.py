@@ -1,17 +1,22 @@
 """What the assets of an inference are, as the catalog shows them."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
+from batch_assets.assets.automation import conditions_of, freshness_of
+from batch_assets.assets.descriptions import description_of
 from batch_assets.assets.keys import ASSETS, FILES, InferenceKeys
+from batch_assets.assets.results_metadata import column_schema
 from batch_assets.assets.upstream import upstream_keys
-from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.errors import DeclarationError, about
 from batch_assets.files.layout import ASSET_METADATA, INFERENCE_METADATA, PROVIDER_METADATA
 from batch_assets.stages.recipe import Recipe
+from batch_assets.stages.results import results_schema
 
 #: Gives an asset of an inference another key, group, owners, tags, kinds, description, metadata,
 #: automation condition or freshness policy.
@@ -28,6 +33,10 @@ class InferenceSpecs:
     keys: InferenceKeys
     #: In the order of ASSETS.
     specs: Sequence[dg.AssetSpec]
+
+    def code_version(self, key: dg.AssetKey) -> str | None:
+        """The code version of the asset of that key."""
+        return next(spec.code_version for spec in self.specs if spec.key == key)
 
     @property
     def submitted(self) -> Sequence[dg.AssetSpec]:
@@ -46,33 +55,53 @@ def inference_specs(
     provider: str,
     owners: Sequence[str] = (),
     description: str | None = None,
+    automation: str | None = None,
+    fresh_within_hours: float | None = None,
     translate: Translate | None = None,
 ) -> InferenceSpecs:
     """The specs of the five assets. Raises DeclarationError for a translation that breaks them."""
     keys = InferenceKeys(inference=recipe.inference, provider=provider)
-    plain = _specs(recipe, keys, owners, description)
+    conditions, policies = conditions_of(automation), freshness_of(fresh_within_hours)
+    plain = [
+        spec.replace_attributes(
+            automation_condition=conditions.get(asset), freshness_policy=policies.get(asset)
+        )
+        for asset, spec in zip(ASSETS, _specs(recipe, keys, owners, description), strict=True)
+    ]
     if translate is None:
         return InferenceSpecs(keys=keys, specs=plain)
-    translated = [_translated(spec, translate) for spec in plain]
+    with about("translation"):
+        translated = [_translated(spec, translate) for spec in plain]
     names = {spec.key: each.key for spec, each in zip(plain, translated, strict=True)}
-    if len(set(names.values())) < len(names):
-        twice = sorted(key.to_user_string() for key in names.values())
+    twice = sorted({key.to_user_string() for key, n in Counter(names.values()).items() if n > 1})
+    if twice:
         raise DeclarationError(
-            f"the translation of {recipe.inference} gives two assets one key: {', '.join(twice)}"
+            f"the translation of {recipe.inference} gives two assets one key: {', '.join(twice)}; "
+            "make it of the key they have, spec.key",
+            setting="translation",
         )
     own = {asset: each.key for asset, each in zip(ASSETS, translated, strict=True)}
     return InferenceSpecs(
         keys=replace(keys, translated=own),
         specs=[
             each.replace_attributes(
-                deps=[
-                    dep._replace(asset_key=names.get(dep.asset_key, dep.asset_key))
-                    for dep in each.deps
-                ]
+                deps=_renamed([*spec.deps, *each.deps], names),
+                # Ours names the key by which the asset is read.
+                description=description_of(asset, recipe, each.key, description)
+                if each.description == spec.description
+                else each.description,
             )
-            for each in translated
+            for asset, spec, each in zip(ASSETS, plain, translated, strict=True)
         ],
     )
+
+
+def _renamed(
+    deps: Sequence[dg.AssetDep], names: Mapping[dg.AssetKey, dg.AssetKey]
+) -> Iterable[dg.AssetDep]:
+    """The dependencies by the keys that their assets have now, each once."""
+    now = [dep._replace(asset_key=names.get(dep.asset_key, dep.asset_key)) for dep in deps]
+    return {dep.asset_key: dep for dep in now}.values()
 
 
 def _translated(spec: dg.AssetSpec, translate: Translate) -> dg.AssetSpec:
@@ -93,11 +122,8 @@ def _translated(spec: dg.AssetSpec, translate: Translate) -> dg.AssetSpec:
 def _specs(
     recipe: Recipe, keys: InferenceKeys, owners: Sequence[str], description: str | None
 ) -> list[dg.AssetSpec]:
-    about = f"{description}\n\n" if description else ""
-
     def spec(
         asset: str,
-        description: str,
         *,
         deps: Sequence[dg.AssetKey],
         kinds: set[str],
@@ -107,65 +133,56 @@ def _specs(
         return dg.AssetSpec(
             keys.of(asset),
             deps=deps,
-            description=description,
+            description=description_of(asset, recipe, keys.of(asset), description),
             group_name=keys.inference,
             kinds=kinds,
             owners=list(owners),
             code_version=code_version,
-            metadata=_metadata(asset, keys),
+            metadata=_metadata(asset, keys, recipe),
             skippable=True,
         ).with_io_manager_key(FILES)
 
     return [
         spec(
             "requests",
-            about + "The rows of a partition as requests of the model: shards that fit a provider "
-            "batch, the item index, and the manifest with the quote in tokens. "
-            "Calls nobody and costs nothing: materialize it alone for a dry run.",
             deps=upstream_keys(recipe.corpus),
             kinds={"jsonl", "parquet"},
             code_version=recipe.endpoint.shape_digest[:12],
         ),
         spec(
             "batches",
-            "The shards in the provider's hands: one batch each. Requests that "
-            "were sent before are never sent again, so materializing this twice buys nothing "
-            "twice. The sensor collects what the provider finishes.",
             deps=[keys.requests],
             kinds={keys.provider},
         ),
         spec(
             "raw_outputs",
-            "The provider's output and error files of every batch, byte for byte. "
-            "They were paid for: results can always be made again from them.",
             deps=[keys.batches],
             kinds={"jsonl", keys.provider},
         ),
         spec(
             "results",
-            "One row per item of the corpus, in its order: outcome, the answer in "
-            "typed columns (`output`) and as text (`answer`), tokens, and where the item came "
-            "from. Read it as a pyarrow, pandas or polars input of your own asset.",
             deps=[keys.raw_outputs],
             kinds={"parquet"},
             code_version=_parser_version(recipe),
         ),
         spec(
             "bundle",
-            "An immutable export of a partition: results, item index, requests, raw "
-            "outputs, and a manifest with a checksum for each file.",
             deps=[keys.results],
             kinds={"parquet", "jsonl"},
         ),
     ]
 
 
-def _metadata(asset: str, keys: InferenceKeys) -> Mapping[str, Any]:
-    return {
+def _metadata(asset: str, keys: InferenceKeys, recipe: Recipe) -> Mapping[str, Any]:
+    metadata: dict[str, Any] = {
         ASSET_METADATA: asset,
         INFERENCE_METADATA: keys.inference,
         PROVIDER_METADATA: keys.provider,
     }
+    if asset == "results":
+        schema = results_schema(recipe.endpoint.arrow_type)
+        metadata["dagster/column_schema"] = column_schema(schema)
+    return metadata
 
 
 def _parser_version(recipe: Recipe) -> str:

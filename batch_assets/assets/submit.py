@@ -1,36 +1,39 @@
 """The assets `requests` and `batches`: what is asked, and its way to the provider."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.deployment import deployment_of
-from batch_assets.assets.events import Materialized, failure_of
-from batch_assets.assets.keys import SUBMIT_POOL, InferenceKeys
+from batch_assets.assets.events import Materialized, RunContext, failure_of
+from batch_assets.assets.keys import SUBMIT_POOL
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
 from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.assets.upstream import loaded_in, upstream_versions
 from batch_assets.domain.batch import Batch
 from batch_assets.domain.errors import BatchAssetsError
-from batch_assets.stages.difference import difference
+from batch_assets.files.manifest import Manifest
+from batch_assets.stages.difference import Difference, difference
 from batch_assets.stages.lease import held
 from batch_assets.stages.prepare import prepare
+from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.submit import Submission, submit
-
-#: Partitions per run of a backfill. Other than collect's: with equal policies Dagster would put
-#: results, which are not there yet, into the run that submits.
-SUBMIT_PARTITIONS_PER_RUN = 500
 
 #: How old the queue may be that a materialization shows.
 _QUEUE_READ_EVERY = timedelta(seconds=10)
 
 
 def submit_assets(
-    recipe: Recipe, specs: InferenceSpecs, partitions: dg.PartitionsDefinition[str]
+    recipe: Recipe,
+    specs: InferenceSpecs,
+    partitions: dg.PartitionsDefinition[str],
+    *,
+    partitions_per_run: int = PartitionsPerRun.submit,
 ) -> dg.AssetsDefinition:
     """The multi-asset of `requests` and `batches`; either can be materialized alone."""
     keys = specs.keys
@@ -41,21 +44,24 @@ def submit_assets(
         partitions_def=partitions,
         can_subset=True,
         pool=SUBMIT_POOL,
-        backfill_policy=dg.BackfillPolicy.multi_run(SUBMIT_PARTITIONS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(partitions_per_run),
         required_resource_keys=keys.resources,
     )
     def submit_(context: dg.AssetExecutionContext) -> Iterator[Any]:
         deployment = deployment_of(context, keys)
         loaded = replace(recipe, corpus=loaded_in(context, recipe.corpus))
-        queue = _Queue(deployment)
+        submissions = Submissions(context, deployment, loaded, specs)
         failures: dict[str, Exception] = {}
-        partition_keys = context.partition_keys
+        partition_keys, selected = context.partition_keys, context.selected_asset_keys
         with held(deployment.ledger, keys.inference, partition_keys, holder=deployment.owner):
             for partition_key in partition_keys:
                 try:
-                    yield from _submit_partition(
-                        context, deployment, loaded, keys, partition_key, queue
-                    )
+                    manifest = submissions.prepared(partition_key)
+                    if keys.requests in selected:
+                        found = submissions.difference(manifest)
+                        yield submissions.requests(manifest, found).event(context)
+                    if keys.batches in selected:
+                        yield submissions.batches(manifest).event(context)
                 except BatchAssetsError as error:
                     context.log.error(f"{partition_key}: {error}")
                     failures[partition_key] = error
@@ -65,38 +71,65 @@ def submit_assets(
     return submit_
 
 
-def _submit_partition(
-    context: dg.AssetExecutionContext,
-    deployment: Deployment,
-    recipe: Recipe,
-    keys: InferenceKeys,
-    partition_key: str,
-    queue: "_Queue",
-) -> Iterator[Any]:
-    provider, files = deployment.provider, deployment.files
-    upstream = upstream_versions(context, recipe.corpus, partition_key)
-    manifest = prepare(recipe, partition_key, files=files, limits=provider.limits)
-    if keys.requests in context.selected_asset_keys:
-        found = difference(deployment, recipe, manifest)
-        context.log.info(f"{partition_key}: {found}")
-        yield Materialized(
-            key=keys.requests,
-            partition_key=partition_key,
+class Submissions:
+    """What one run prepares and submits, each as Dagster is told of it."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        deployment: Deployment,
+        recipe: Recipe,
+        specs: InferenceSpecs,
+    ) -> None:
+        self._context = context
+        self._deployment = deployment
+        self._recipe = recipe
+        self._specs = specs
+        self._queue = _Queue(deployment)
+        self._upstream: dict[str, Mapping[dg.AssetKey, str]] = {}
+
+    def prepared(self, partition_key: str) -> Manifest:
+        """The partition's request set as it is now."""
+        deployment, recipe = self._deployment, self._recipe
+        # Before anything is read: what comes meanwhile makes the requests stale.
+        upstream = upstream_versions(self._context, recipe.corpus, partition_key)
+        self._upstream[partition_key] = upstream
+        price = price_of(recipe, deployment.provider, deployment.ledger.clock())
+        limits = deployment.provider.limits
+        return prepare(recipe, partition_key, files=deployment.files, limits=limits, price=price)
+
+    def difference(self, manifest: Manifest) -> Difference:
+        """What of it is other than what the partition had before."""
+        found = difference(self._deployment, self._recipe, manifest)
+        self._context.log.info(f"{manifest.partition_key}: {found}")
+        return found
+
+    def requests(self, manifest: Manifest, found: Difference) -> Materialized:
+        """`requests` of the partition."""
+        key = self._specs.keys.requests
+        return Materialized(
+            key=key,
+            partition_key=manifest.partition_key,
             data_version=manifest.digest,
-            metadata=requests_metadata(manifest, found, files),
-            inputs=upstream,
-        ).event(context)
-    if keys.batches in context.selected_asset_keys:
-        submission = submit(deployment, recipe, manifest)
-        context.log.info(f"{partition_key}: {_in_words(submission)}")
-        waiting = queue.newest() if submission.waiting_for is not None else []
-        yield Materialized(
+            metadata=requests_metadata(manifest, found, self._deployment.files),
+            code_version=self._specs.code_version(key),
+            inputs=self._upstream[manifest.partition_key],
+        )
+
+    def batches(self, manifest: Manifest) -> Materialized:
+        """`batches` of the partition, once what may be sent now is sent."""
+        deployment, keys = self._deployment, self._specs.keys
+        submission = submit(deployment, self._recipe, manifest)
+        self._context.log.info(f"{manifest.partition_key}: {_in_words(submission)}")
+        waiting = self._queue.newest() if submission.waiting_for is not None else []
+        return Materialized(
             key=keys.batches,
-            partition_key=partition_key,
+            partition_key=manifest.partition_key,
             data_version=manifest.digest,
             metadata=batches_metadata(submission, waiting, deployment.ledger.clock()),
+            code_version=self._specs.code_version(keys.batches),
             inputs={keys.requests: manifest.digest},
-        ).event(context)
+        )
 
 
 def _in_words(submission: Submission) -> str:

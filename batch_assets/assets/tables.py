@@ -1,8 +1,14 @@
-"""Tables that stand beside materializations and observations, in the order a person reads them."""
+"""Tables that stand beside materializations and observations, in the order a person reads them.
 
+An event is written for each partition and kept for ever, so what it says is bounded: long texts
+are cut, long tables too, with how much of them is not shown.
+"""
+
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -13,10 +19,19 @@ from batch_assets.stages.difference import Difference
 #: Longest text of one table cell; the whole text is in the files.
 _LONGEST_CELL = 300
 
+#: Bytes that a character may have on average, as the event log has it: it escapes all but ASCII.
+_BYTES_EACH = 2
+
+#: What no page shows as it is, or what would change how the text beside it is shown: control
+#: characters but tab and newline, halves of surrogate pairs, changes of the writing direction.
+_UNSHOWABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
 _DIGEST = re.compile("[0-9a-f]{64}")
 
-#: Batches of the account's queue that a table shows.
-_QUEUE_SHOWN = 20
+#: Rows that a table shows.
+MOST_ROWS = 20
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
@@ -27,10 +42,41 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.table(records)
 
 
-def cell(value: Any) -> str:
-    """The value as text, cut where it is long."""
-    text = "" if value is None else str(value)
-    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+def first_rows(
+    name: str, rows: Iterable[Mapping[str, Any]], *, most: int = MOST_ROWS
+) -> Mapping[str, Any]:
+    """The first rows as an entry of that name, and in a second one how many are not shown."""
+    found = iter(rows)
+    entries: dict[str, Any] = {name: table(islice(found, most))}
+    if rest := sum(1 for _ in found):
+        entries[f"{name}_not_shown"] = rest
+    return entries
+
+
+def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
+    """The value as plain text, cut where it is long."""
+    whole = "" if value is None else str(value)
+    beginning = _UNSHOWABLE.sub("\ufffd", whole[:longest].replace("\r\n", "\n"))
+    text = beginning
+    most_bytes = _BYTES_EACH * longest
+    while (size := len(json.dumps(text)) - len('""')) > most_bytes:
+        # No character has more bytes than a pair of escapes, so never more is cut than has to be.
+        text = text[: -max(1, (size - most_bytes) // len("\\ud83d\\ude00"))]
+    return text if len(whole) <= longest and text == beginning else f"{text}…"
+
+
+def both_ends(text: str, *, longest: int = _LONGEST_CELL) -> str:
+    """A prompt as plain text, cut in its middle: instructions begin it, the row's text ends it."""
+    if len(text) <= longest:
+        return cell(text, longest=longest)
+    head = longest // 3
+    tail = longest - head
+    return f"{cell(text[:head], longest=head)} … {cell(text[-tail:], longest=tail)}"
+
+
+def link(url: str) -> dg.MetadataValue[Any]:
+    """Where a file or folder lies."""
+    return dg.MetadataValue.url(url) if "://" in url else dg.MetadataValue.path(url)
 
 
 def difference_table(found: Difference) -> dg.MetadataValue[Any]:
@@ -67,25 +113,39 @@ def _part(value: str) -> str:
     return value[:12] if _DIGEST.fullmatch(value) else cell(value)
 
 
+def batches_entries(batches: Sequence[Batch], now: datetime) -> Mapping[str, Any]:
+    """The table of the batches as an entry, and in a second one how many it does not show."""
+    entries: dict[str, Any] = {"batches": batches_table(batches, now)}
+    if len(batches) > MOST_ROWS:
+        entries["batches_not_shown"] = len(batches) - MOST_ROWS
+    return entries
+
+
 def batches_table(batches: Sequence[Batch], now: datetime) -> dg.MetadataValue[Any]:
-    """Each batch: where it stands, how old it is, and why it waits."""
-    return table(
-        {
-            "batch": int(batch.id),
-            "wave": batch.wave,
-            "shard": batch.shard,
-            "attempt": batch.attempt,
-            "refusals": batch.refusals,
-            "state": batch.state.value,
-            "provider_status": batch.provider_status or "",
-            "age": _age(batch, now),
-            "requests": batch.reservation.requests,
-            "prompt_tokens": batch.reservation.tokens,
-            "provider_id": batch.provider_id or "",
-            "reason": cell(_reason(batch, now)),
-        }
-        for batch in batches
-    )
+    """Each batch: where it stands, how old it is, and why it waits.
+
+    Of many, those that are not collected come first.
+    """
+    if len(batches) > MOST_ROWS:
+        batches = sorted(batches, key=lambda batch: batch.state is BatchState.COLLECTED)
+    return table(_batch_row(batch, now) for batch in batches[:MOST_ROWS])
+
+
+def _batch_row(batch: Batch, now: datetime) -> Mapping[str, Any]:
+    return {
+        "batch": int(batch.id),
+        "wave": batch.wave,
+        "shard": batch.shard,
+        "attempt": batch.attempt,
+        "refusals": batch.refusals,
+        "state": batch.state.value,
+        "provider_status": batch.provider_status or "",
+        "age": _age(batch, now),
+        "requests": batch.reservation.requests,
+        "prompt_tokens": batch.reservation.tokens,
+        "provider_id": batch.provider_id or "",
+        "reason": cell(_reason(batch, now)),
+    }
 
 
 def queue_table(queue: Sequence[Batch]) -> dg.MetadataValue[Any]:
@@ -94,13 +154,13 @@ def queue_table(queue: Sequence[Batch]) -> dg.MetadataValue[Any]:
         {
             "place": place,
             "inference": batch.request_set.inference,
-            "partition": batch.request_set.partition_key,
+            "partition": cell(batch.request_set.partition_key),
             "wave": batch.wave,
             "shard": batch.shard,
             "prompt_tokens": batch.reservation.tokens,
             "asked_by": batch.request_set.origin,
         }
-        for place, batch in enumerate(queue[:_QUEUE_SHOWN], start=1)
+        for place, batch in enumerate(queue[:MOST_ROWS], start=1)
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from batch_assets.assets.events import DATA_VERSION
+from batch_assets.assets.events import DATA_VERSION, RunContext
 from batch_assets.corpus.asset import AssetCorpus
 from batch_assets.corpus.composite import assets_of, with_assets
 from batch_assets.corpus.corpus import Corpus
@@ -16,7 +16,7 @@ def upstream_keys(corpus: Corpus) -> list[dg.AssetKey]:
     return list(dict.fromkeys(dg.AssetKey(asset.path) for asset in assets_of(corpus)))
 
 
-def loaded_in(context: dg.AssetExecutionContext, corpus: Corpus) -> Corpus:
+def loaded_in(context: RunContext, corpus: Corpus) -> Corpus:
     """The corpus as this run reads it: each asset through its own IO manager, by partition."""
 
     def load(asset: AssetCorpus, partition_key: str) -> Any:
@@ -30,7 +30,7 @@ def loaded_in(context: dg.AssetExecutionContext, corpus: Corpus) -> Corpus:
 
 
 def upstream_versions(
-    context: dg.AssetExecutionContext, corpus: Corpus, partition_key: str
+    context: RunContext, corpus: Corpus, partition_key: str
 ) -> Mapping[dg.AssetKey, str]:
     """The data versions that a partition's upstream values have now, where they have one."""
     versions = {}

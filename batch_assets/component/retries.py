@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-import dagster as dg
 from pydantic import ConfigDict, Field
 
+from batch_assets.component.choice import Declared
 from batch_assets.domain.wave import MAY_ASK_AGAIN, TRANSIENT, RetryPolicy
 
 
-class RetriesModel(dg.Model):
+class RetriesModel(Declared):
     """Which items are asked again in a further wave, how often, and how soon."""
 
     # Of the class and not of the fields: Dagster resolves no field with constraints of its own.
@@ -31,6 +31,9 @@ class RetriesModel(dg.Model):
     longest_wait_seconds: float = Field(
         default=3600.0, description="The longest wait between two waves."
     )
+
+    def check(self) -> None:
+        self.policy()
 
     def policy(self) -> RetryPolicy:
         """The same as the inference takes it."""

@@ -41,7 +41,7 @@ class ParquetSource(Source):
         for first, groups in self._runs(rows, only):
             row = first
             batches = self._parquet.iter_batches(
-                batch_size=BATCH_ROWS, row_groups=groups, columns=schema.names
+                batch_size=BATCH_ROWS, row_groups=groups, columns=schema.names, use_threads=False
             )
             while True:
                 with reading(self.file, row):

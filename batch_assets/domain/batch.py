@@ -120,14 +120,16 @@ class RequestSet:
     released_wave: int | None = None
 
     @property
-    def first_wave(self) -> int:
-        """The wave that first asks whatever the wave on its way asks.
+    def is_wave_zero_sent(self) -> bool:
+        """Whether its first wave asks everything, and stands not for what was carried over."""
+        return not self.carried and self.canary is None
 
-        Wave 0 is not sent where it stands for what was carried over, or for what a canary held.
-        """
+    @property
+    def first_wave(self) -> int:
+        """The wave in which the requests of the wave on its way are asked for the first time."""
         if self.released_wave is not None and self.wave >= self.released_wave:
             return self.released_wave
-        return 1 if self.carried or self.canary is not None else 0
+        return 0 if self.is_wave_zero_sent else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,8 @@ class Batch:
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
     polled_at: datetime | None = None
+    #: When the provider last said that it does not know it; None once it tells of it again.
+    missed_at: datetime | None = None
     #: When a live process last wanted to send it and could not.
     wanted_at: datetime | None = None
     #: When the provider was asked to cancel it.

@@ -20,11 +20,11 @@ class Scope:
     origin: str | None = None
 
     def __post_init__(self) -> None:
-        named = [self.account, self.inference, self.origin]
-        if sum(name is not None for name in named) != 1:
-            raise ValueError("a scope names exactly one of account, inference and origin")
         if self.partition_key is not None and self.inference is None:
             raise ValueError(f"partition {self.partition_key} of which inference? name it too")
+        named = [self.account, self.inference, self.origin]
+        if sum(name is not None for name in named) != 1:
+            raise ValueError("an order names exactly one of account, inference and backfill")
 
     def covers(self, batch: Batch) -> bool:
         """Whether the batch is of the scope."""

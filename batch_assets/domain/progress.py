@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from batch_assets.domain.batch import HOLDING, Batch, BatchState
+from batch_assets.domain.batch import HOLDING, Batch, BatchState, RequestSetId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,79 @@ class Progress:
         return ", ".join(f"{count} {word}" for word, count in words.items() if count) or "none"
 
 
+@dataclass(frozen=True, kw_only=True)
+class WaveProgress:
+    """How far the wave on its way of one partition is, by what the provider last said."""
+
+    request_set: RequestSetId
+    inference: str
+    partition_key: str
+    wave: int
+    shards: Progress
+    #: Requests of the wave, and how many of them the provider has finished and failed.
+    requests: int
+    completed: int
+    failed: int
+    #: When its first batch was submitted that is still open.
+    submitted_at: datetime | None
+    #: Kinds of the open batches, for what is expected of them: endpoint and time of submission.
+    open_since: tuple[tuple[str, datetime], ...]
+    #: The stage that a person was told of last.
+    told: str | None
+
+    @property
+    def share(self) -> float:
+        """Of its requests that are finished or failed, 0 to 1."""
+        return min((self.completed + self.failed) / max(self.requests, 1), 1.0)
+
+    @property
+    def quarter(self) -> int:
+        """The quarters of its requests that are done: 0, 25, 50, 75 or 100 per cent."""
+        return int(self.share * 4) * 25
+
+    @property
+    def stage(self) -> str:
+        """What a person is told of: its wave, state, and quarter."""
+        return f"{self.wave}/{self.state}/{self.quarter}"
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is in another wave or state than a person was told of, or a quarter further.
+
+        How a request set begins is told by the materialization that sent it.
+        """
+        if self.told is None:
+            return not self.begins
+        wave, state, quarter = self.told.split("/")
+        return (int(wave), state) != (self.wave, self.state) or int(quarter) < self.quarter
+
+    @property
+    def begins(self) -> bool:
+        """Whether its first wave is on its way, and nothing of it is done."""
+        return self.wave == 0 and self.state in ("waiting", "open") and self.quarter == 0
+
+    @property
+    def state(self) -> str:
+        """Where the wave stands, in a word."""
+        shards = self.shards
+        if shards.open:
+            return "open"
+        if shards.planned:
+            return "waiting"
+        if shards.ended:
+            return "ended"
+        return "stopped" if shards.stopped else "collected"
+
+
 def progress_of(batches: Iterable[Batch]) -> Progress:
     """Fold the batches of one wave; they come in the order they were planned."""
     newest = {batch.shard: batch.state for batch in batches}
-    states = Counter(newest.values())
+    return progress_of_states(newest.values())
+
+
+def progress_of_states(newest: Iterable[BatchState]) -> Progress:
+    """Fold the states of the newest batch of each shard of one wave."""
+    states = Counter(newest)
     return Progress(
         planned=states[BatchState.PLANNED],
         open=sum(states[state] for state in HOLDING),

@@ -1,8 +1,7 @@
 """The port: what we ask of a provider of batches, in our own words."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 from batch_assets.domain.batch import Account, BatchProblem
 from batch_assets.domain.budget import Budget
+from batch_assets.domain.price import PriceList
 from batch_assets.domain.shard import Limits
 from batch_assets.domain.usage import Usage
 
@@ -76,11 +76,21 @@ class Provider(ABC):
     def budget(self) -> Budget:
         """What the account may have queued at once."""
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:
+    @property
+    def price_list(self) -> PriceList | None:
+        """Whose published prices its answers cost; None where only declared prices hold."""
+        return None
+
+    @property
+    def lacks(self) -> str | None:
+        """What must be there before it can be called at all, with the way out; None for nothing."""
+        return None
+
+    def within(self, seconds: float, *, calls: int | None = None) -> AbstractContextManager[None]:
         """A block for a caller that cannot wait, as a sensor's tick: no call is tried again in it.
 
-        After about so many seconds every call raises ProviderUnavailable. A provider that has
-        nothing to wait for needs no such block.
+        After about so many seconds, or so many calls, every call raises OutOfTime. A provider that
+        has nothing to wait for needs no such block.
         """
         return nullcontext()
 
@@ -97,8 +107,17 @@ class Provider(ABC):
         """The batch that carries the key among those created at `since` or later."""
 
     @abstractmethod
-    def poll(self, ids: AbstractSet[str], *, since: datetime) -> Iterator[ProviderBatch]:
-        """The batches of these ids, created at `since` or later, by as few calls as possible."""
+    def poll(
+        self, ids: Collection[str], *, since: datetime, among: Sequence[str] = ()
+    ) -> Iterator[ProviderBatch]:
+        """The batches of these ids, created at `since` or later, by as few calls as possible.
+
+        `among` are all ids that are known to be there, newest first: with them the first of `ids`
+        are asked about first, wherever they stand, and what else of them comes by is handed out.
+
+        Raises BatchUnknown where the provider does not know an id, after it has handed out the
+        others; OutOfTime where a caller in a hurry is to ask for the rest the next time.
+        """
 
     @abstractmethod
     def uploads(self, *, since: datetime) -> Iterator[Upload]:

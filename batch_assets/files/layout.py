@@ -36,6 +36,11 @@ def results_path(inference: str, partition_key: str) -> str:
     return f"{inference}/results/{file_name(partition_key)}.parquet"
 
 
+def usage_path(inference: str) -> str:
+    """What the newest answers used, from which a quote expects the length of the next ones."""
+    return f"{inference}/usage.json"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestSetLayout:
     """The files of one request set."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from batch_assets.domain.errors import ArtifactError
+from batch_assets.domain.price import Price
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Limits, Shard
 from batch_assets.files.layout import RequestSetLayout
@@ -45,6 +46,8 @@ class Manifest:
     #: The parts of the shape, so that a later request set can tell what changed: endpoint and model
     #: by name; prompt, schema and parameters as digests. Empty where an older version wrote it.
     shape: Mapping[str, str] = field(default_factory=dict)
+    #: What its tokens cost when it was written. None where an older version wrote it.
+    price: Price | None = None
     format: int = FORMAT
 
     @property

@@ -20,6 +20,7 @@ from batch_assets.ledger.engine import open_engine, writing
 from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
 from batch_assets.ledger.pauses import Pauses
+from batch_assets.ledger.polls import Polls
 from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
@@ -57,6 +58,7 @@ class Ledger(BatchQueries):
         self.approvals = Approvals(engine, clock)
         self.increments = Increments(engine, clock)
         self.sketches = Sketches(engine)
+        self.polls = Polls(engine, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":

@@ -292,6 +292,21 @@ MIGRATIONS = (
             """,
         ),
     ),
+    Migration(
+        number=5,
+        name="what the sensor learned and told",
+        statements=(
+            "ALTER TABLE request_set ADD COLUMN told TEXT",
+            "ALTER TABLE batch ADD COLUMN missed_at {timestamp}",
+            # how long batches take is read of the newest that ended
+            """
+            CREATE INDEX batch_by_end ON batch (account, ended_at)
+                WHERE ended_at IS NOT NULL
+            """,
+            # whether a request set has batches in some state is asked of each at every tick
+            "CREATE INDEX batch_by_request_set ON batch (request_set_id, state)",
+        ),
+    ),
 )
 
 

@@ -78,7 +78,7 @@ class RequestSets:
                         carried=None if unsent else known.carried,
                         wave=0 if unsent else known.wave,
                         canary=None if unsent else known.canary,
-                        canary_state=None if unsent else known.canary_state,
+                        canary_state=None if unsent else _anew(known.canary_state),
                         released_wave=None if unsent else known.released_wave,
                         is_current=True,
                         resolved_at=None if anew else known.resolved_at,
@@ -166,6 +166,25 @@ class RequestSets:
                 sa.select(table).where(*conditions).order_by(table.c.id)
             ).mappings()
             return [request_set_of(row) for row in rows]
+
+    def waiting_origins(self) -> Sequence[str]:
+        """Who asked for what is still to be sent: ids of backfills and runs."""
+        table, batches = schema.request_set, schema.batch
+        is_planned = sa.exists().where(
+            batches.c.request_set_id == table.c.id, batches.c.state == BatchState.PLANNED
+        )
+        with self._engine.connect() as connection:
+            found = connection.scalars(
+                sa.select(table.c.origin)
+                .where(
+                    table.c.is_current,
+                    table.c.resolved_at.is_(None),
+                    table.c.cancelled_at.is_(None),
+                    sa.or_(table.c.carried.is_(None), is_planned),
+                )
+                .distinct()
+            )
+            return list(found)
 
     def without_batches(self) -> Sequence[RequestSet]:
         """Current request sets that wait for results, have no batch at all, and could go on.
@@ -336,6 +355,11 @@ class RequestSets:
                 )
                 .values(resolved_at=self._clock())
             )
+
+
+def _anew(canary_state: str | None) -> str | None:
+    """A canary that was found wanting is judged again, by the checks as they are now."""
+    return CanaryState.OPEN if canary_state == CanaryState.HELD else canary_state
 
 
 def _waits_for_answers() -> sa.ColumnElement[bool]:

@@ -35,6 +35,7 @@ _SHARED = (
     "submitted_at",
     "ended_at",
     "polled_at",
+    "missed_at",
     "wanted_at",
     "cancel_requested_at",
     "provider_id",

@@ -72,6 +72,7 @@ request_set = sa.Table(
     sa.Column("canary_state", sa.Text),
     sa.Column("canary_reason", sa.Text),
     sa.Column("released_wave", sa.Integer),
+    sa.Column("told", sa.Text),
 )
 
 approval = sa.Table(
@@ -129,6 +130,7 @@ batch = sa.Table(
     sa.Column("problems", sa.JSON, nullable=False),
     sa.Column("wanted_at", UtcTimestamp),
     sa.Column("cancel_requested_at", UtcTimestamp),
+    sa.Column("missed_at", UtcTimestamp),
 )
 
 event = sa.Table(

@@ -1,10 +1,12 @@
-"""What a code location has once, whatever number of inferences: the poll sensor, and the jobs by
-which a person gives orders.
+"""What a code location has once, whatever number of inferences: the poll sensor and the checks of
+it, and the jobs by which a person gives orders.
 """
 
 import dagster as dg
 
+from batch_assets.assets.health import polled_check
 from batch_assets.assets.location import location_of
+from batch_assets.operations.automation import automation_sensors
 from batch_assets.operations.jobs import operator_jobs
 from batch_assets.operations.sensors import poll_sensor
 
@@ -17,6 +19,9 @@ def with_operations(defs: dg.Definitions, *, minimum_interval_seconds: int = 30)
     names = {inference.keys.collect_job for inference in location.inferences.values()}
     collecting = [job for job in defs.jobs or [] if job.name in names]
     sensor = poll_sensor(location, collecting, minimum_interval_seconds)
+    checks = [polled_check(inference.keys) for inference in location.inferences.values()]
+    sensors = [sensor, *automation_sensors(defs, location)]
     return dg.Definitions.merge(
-        defs, dg.Definitions(sensors=[sensor], jobs=operator_jobs(location))
+        defs,
+        dg.Definitions(sensors=sensors, jobs=operator_jobs(location), asset_checks=checks),
     )

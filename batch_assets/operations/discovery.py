@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from batch_assets.assets.keys import LEDGER, InferenceKeys
-from batch_assets.assets.submit import SUBMIT_PARTITIONS_PER_RUN
 from batch_assets.corpus import Corpus
 from batch_assets.corpus.partitioning import Arrivals
 from batch_assets.ledger import Ledger
@@ -42,6 +41,7 @@ def discovery_sensor(
     partitions: dg.DynamicPartitionsDefinition,
     *,
     is_on: bool,
+    partitions_per_run: int,
 ) -> dg.SensorDefinition:
     """The sensor of an inference whose partitions are discovered."""
 
@@ -58,13 +58,14 @@ def discovery_sensor(
         ledger: Ledger = getattr(context.resources, LEDGER)
         arrivals = corpus.arrivals()
         now = ledger.clock()
-        registered = _registered(context, partitions, arrivals, now)
+        most = RUNS_PER_TICK * partitions_per_run
+        registered = _registered(context, partitions, arrivals, now, most=most)
         standing = _standing(context, keys, ledger, arrivals, registered)
         groups = groups_of(
             registered,
             standing.ready,
             passable=standing.ready,
-            widest=SUBMIT_PARTITIONS_PER_RUN,
+            widest=partitions_per_run,
         )
         requests = [range_request(keys.submit_job, group) for group in groups]
         said = "; ".join(_in_words(standing, arrivals))
@@ -100,6 +101,8 @@ def _registered(
     partitions: dg.DynamicPartitionsDefinition,
     arrivals: Arrivals,
     now: datetime,
+    *,
+    most: int,
 ) -> Sequence[str]:
     """All registered partitions in Dagster's order, after as many new ones as a tick can request.
 
@@ -113,7 +116,7 @@ def _registered(
         key
         for key, written_at in arrivals.written_at.items()
         if key not in known and (written_at is None or written_at <= settled)
-    ][: RUNS_PER_TICK * SUBMIT_PARTITIONS_PER_RUN]
+    ][:most]
     for start in range(0, len(new), _KEYS_PER_STATEMENT):
         instance.add_dynamic_partitions(name, new[start : start + _KEYS_PER_STATEMENT])
     return instance.get_dynamic_partitions(name) if new else registered

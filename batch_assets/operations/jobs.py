@@ -13,6 +13,7 @@ from batch_assets.assets.location import Location
 from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused
+from batch_assets.operations.approval import ApproveConfig, approve
 from batch_assets.operations.orders import Order, OrderConfig, ScopeConfig, refusal
 from batch_assets.stages.control import (
     Cancellation,
@@ -71,7 +72,7 @@ _Config = TypeVar("_Config", bound=OrderConfig)
 
 
 def operator_jobs(location: Location) -> list[Any]:
-    """The jobs that pause, resume, cancel and decide."""
+    """The jobs that pause, resume, cancel, approve and decide."""
     return [
         _job(
             location,
@@ -96,6 +97,15 @@ def operator_jobs(location: Location) -> list[Any]:
             _cancel,
             "End what waits for its results: nothing more is sent, what was answered is collected, "
             "and items without an answer get the outcome cancelled.",
+        ),
+        _job(
+            location,
+            "approve_batches",
+            ApproveConfig,
+            approve,
+            "Approve request sets of an inference with approval: required, and what canaries that "
+            "did not pass held back; the sensor then sends them. It stands in the ledger who "
+            "approved what, when, and at what quote.",
         ),
         _job(
             location,

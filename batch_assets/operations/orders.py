@@ -35,7 +35,12 @@ class ScopeConfig(OrderConfig):
     account: str = Field(
         default="",
         description="The account, as the poll sensor names it: everything that counts against its "
-        "quota. Give this or an inference.",
+        "quota. Give this, an inference or a backfill.",
+    )
+    backfill: str = Field(
+        default="",
+        description="Id of a backfill: what it asked for last and is not finished yet. Of a run "
+        "without a backfill, the run's id.",
     )
     inference: str = Field(
         default="", description="The inference: all its partitions, or those of partition_keys."
@@ -78,6 +83,9 @@ class Order:
         """The deployment that has what a checked scope covers."""
         if scope.account is not None:
             return self.accounts[scope.account]
+        if scope.origin is not None:
+            # Of several providers the others are told by the sensor.
+            return self._deployments[self._waiting_of(scope)[0].keys.provider]
         return self._deployments[self._location.inferences[str(scope.inference)].keys.provider]
 
     def scopes(self, config: ScopeConfig) -> Sequence[Scope]:
@@ -91,20 +99,37 @@ class Order:
                 )
             if scope.inference is not None:
                 self._check_inference(scope.inference, scope.partition_key)
+            if scope.origin is not None and not self._waiting_of(scope):
+                raise refusal(
+                    f"nothing of this code location that waits for results was asked for last by "
+                    f"backfill or run {scope.origin}; batches of "
+                    f"{_listed(self.ledger.request_sets.waiting_origins())} are to be sent"
+                )
         return scopes
+
+    def _waiting_of(self, scope: Scope) -> Sequence[LocatedInference]:
+        """The inferences of this location that have something of the scope to finish."""
+        names = {each.inference for each in self.ledger.request_sets.unresolved(scope)}
+        return [found for name, found in self._location.inferences.items() if name in names]
 
     def scopes_as_given(self, config: ScopeConfig) -> Sequence[Scope]:
         """What the order covers, whether or not there is such a thing here."""
-        if not (config.account or config.inference):
+        if not (config.account or config.inference or config.backfill):
             raise refusal(
                 "the order is about nothing: give an account "
-                f"({_listed(self.accounts)}) or an inference ({_listed(self._location.inferences)})"
+                f"({_listed(self.accounts)}), an inference ({_listed(self._location.inferences)}) "
+                "or a backfill"
             )
         account = None if not config.account else Account(config.account)
         partition_keys: Sequence[str | None] = config.partition_keys or [None]
         try:
             return [
-                Scope(account=account, inference=config.inference or None, partition_key=key)
+                Scope(
+                    account=account,
+                    inference=config.inference or None,
+                    partition_key=key,
+                    origin=config.backfill or None,
+                )
                 for key in dict.fromkeys(partition_keys)
             ]
         except ValueError as error:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import dagster as dg
 
-from batch_assets.assets.collect import COLLECT_PARTITIONS_PER_RUN
 from batch_assets.assets.keys import InferenceKeys
 from batch_assets.assets.location import LocatedInference
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
+from batch_assets.operations.cancelled import pause_cancelled
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.operations.runs import UnfinishedRuns, partitions_at_rest
 from batch_assets.operations.standings import standings_of
@@ -45,6 +45,7 @@ def plans_of(
     providers: Sequence[Provider],
 ) -> Iterator[Plan]:
     """A plan for each of the inferences of which something can be said."""
+    pause_cancelled(context.instance, ledger, owner="the poll sensor")
     standings = standings_of(ledger, providers)
     runs = UnfinishedRuns(context)
     for dead in _dead_holders(ledger, inferences):
@@ -61,7 +62,7 @@ def plans_of(
             order,
             ready - resting,
             passable=standing.unresolved,
-            widest=COLLECT_PARTITIONS_PER_RUN,
+            widest=inference.partitions_per_run,
         )
         yield Plan(keys=keys, groups=list(groups), resting=resting, stopped=standing.stopped)
 

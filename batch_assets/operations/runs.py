@@ -68,7 +68,7 @@ class UnfinishedRuns:
             partition_key
             for run in self._runs
             if self._executes(run, op, assets)
-            for partition_key in _partitions_of(run, op, order)
+            for partition_key in partitions_in(run, op, order)
         }
 
     def _executes(self, run: dg.DagsterRun, op: str, assets: AbstractSet[dg.AssetKey]) -> bool:
@@ -94,7 +94,7 @@ def partitions_at_rest(
     )
     failures: defaultdict[str, list[datetime]] = defaultdict(list)
     for record in records:
-        for partition_key in _partitions_of(record.dagster_run, keys.collect_op, order):
+        for partition_key in partitions_in(record.dagster_run, keys.collect_op, order):
             failures[partition_key].append(_end_of(record, now))
     return {key for key, ends in failures.items() if is_resting(ends, now)}
 
@@ -129,7 +129,7 @@ def failed_submissions(
         run = record.dagster_run
         cancelled = run.status is dg.DagsterRunStatus.CANCELED
         failure = FailedRun(ended_at=_end_of(record, now), is_cancelled=cancelled)
-        for partition_key in _partitions_of(run, keys.submit_op, order):
+        for partition_key in partitions_in(run, keys.submit_op, order):
             failed[partition_key].append(failure)
     return failed
 
@@ -138,7 +138,7 @@ def _end_of(record: dg.RunRecord, now: datetime) -> datetime:
     return now if record.end_time is None else datetime.fromtimestamp(record.end_time, UTC)
 
 
-def _partitions_of(run: dg.DagsterRun, op: str, order: Sequence[str]) -> Iterator[str]:
+def partitions_in(run: dg.DagsterRun, op: str, order: Sequence[str]) -> Iterator[str]:
     config: Any = run.run_config
     named = config.get("ops", {}).get(op, {}).get("config", {}).get("partition_keys")
     if named:

@@ -1,12 +1,14 @@
 """What a tick of the poll sensor says to a person."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.batch import Batch
+from batch_assets.domain.spoken import spoken_age, spoken_time
 from batch_assets.ledger import Ledger
 from batch_assets.operations.looks import Look
 from batch_assets.operations.plans import Plan
+from batch_assets.operations.waits import waits
 from batch_assets.stages.recipe import Deployment
 
 #: Partitions named of those that wait for room, and batches of those that wait for a person.
@@ -20,7 +22,10 @@ def alarms(looks: Iterable[Look], ledger: Ledger) -> list[str]:
     """What a person should look at now: troubles, batches that nobody can tell of, orders."""
     said: list[str] = []
     for look in looks:
-        said += [f"{look.provider}: {error}" for error in look.troubles]
+        lacks = look.deployment.provider.lacks
+        said += [f"{look.provider}: {lacks}"] if lacks else []
+        # Where it lacks something, that is its trouble.
+        said += [f"{look.provider}: {error}" for error in look.troubles if not lacks]
         said += _some(map(unknown_status, look.unknown))
         said += _some(f"{_named(b)} is in doubt: {b.reason}; {DECIDE}" for b in look.in_doubt)
         said += _some(
@@ -46,42 +51,67 @@ def in_words(plans: Iterable[Plan]) -> Iterator[str]:
     for plan in plans:
         name = plan.keys.inference
         if plan.resting:
-            yield f"{name}: {len(plan.resting)} partitions rest after a failed run"
+            rest = "rests" if len(plan.resting) == 1 else "rest"
+            yield f"{name}: {_count(len(plan.resting), 'partition')} {rest} after a failed run"
         if plan.stopped:
+            have = "has" if len(plan.stopped) == 1 else "have"
             yield (
-                f"{name}: {len(plan.stopped)} partitions have batches that the provider refused; "
+                f"{name}: {_count(len(plan.stopped), 'partition')} {have} batches that the "
+                "provider refused; "
                 "materialize their batches again once that is put right"
             )
 
 
-def open_batches(deployments: Iterable[Deployment]) -> Iterator[str]:
-    """One clause for each account: what is out, how old it is, what waits, who is next.
+def open_batches(looks: Iterable[Look]) -> Iterator[str]:
+    """One clause for each account: what is out, how old it is, when it ends, and what waits.
 
     And one for the partitions that have nothing out, for what they ask is with the provider.
     """
     waiting: set[tuple[str, str]] = set()
-    for deployment in deployments:
-        ledger, account = deployment.ledger, deployment.provider.account
-        submitted = ledger.batches(
-            account=account, states={BatchState.RESERVED, BatchState.SUBMITTED}
-        )
-        planned = ledger.batches(account=account, states={BatchState.PLANNED})
-        if submitted or planned:
-            yield (
-                f"{account}: {len(submitted)} batches open{_age(submitted, ledger.clock())}, "
-                f"{len(planned)} waiting{_later(planned, ledger.clock())}"
-                f"{_next_in_line(deployment)}{_want_of_room(deployment)}"
-            )
-        found = ledger.request_sets.waiting_for_answers()
+    for look in looks:
+        waits_for = waits(look.deployment)
+        if look.open or waits_for:
+            clauses = [_out(look), waits_for, _next_in_line(look.deployment) if waits_for else ""]
+            account = look.deployment.provider.account
+            yield f"{account}: {'; '.join(filter(None, clauses))}"
+        found = look.deployment.ledger.request_sets.waiting_for_answers()
         waiting |= {(each.inference, each.partition_key) for each in found}
     if waiting:
-        yield f"{len(waiting)} partitions wait for answers of other request sets"
+        wait = "waits" if len(waiting) == 1 else "wait"
+        yield f"{_count(len(waiting), 'partition')} {wait} for answers of other request sets"
 
 
-def _later(planned: Sequence[Batch], now: datetime) -> str:
-    """Those that wait for their time: a further wave, or one that was refused."""
-    times = [b.not_before for b in planned if b.not_before is not None and b.not_before > now]
-    return f" ({len(times)} not before {min(times):%H:%M:%S} UTC)" if times else ""
+def _out(look: Look) -> str:
+    """What is with the provider: "14 batches open, oldest 2 h, next expected 13:40 UTC"."""
+    if not look.open:
+        return "no batches open"
+    now = look.deployment.ledger.clock()
+    oldest = min(batch.submitted_at or batch.created_at for batch in look.open)
+    put_off = f", {look.put_off} of them to be asked about next time" if look.put_off else ""
+    return (
+        f"{_count(len(look.open), 'batch')} open, oldest {spoken_age(now - oldest)}"
+        f"{_next_end(look, now)}{put_off}"
+    )
+
+
+def _next_end(look: Look, now: datetime) -> str:
+    usual_ends = (
+        look.expected.end(batch.request_set.inference, batch.endpoint, batch.submitted_at)
+        for batch in look.open
+        if batch.submitted_at is not None
+    )
+    ends = [end for end in usual_ends if end is not None]
+    if not ends:
+        return ""
+    to_come = [end for end in ends if end > now]
+    if to_come:
+        return f", next expected {spoken_time(min(to_come), now)}"
+    return f", expected since {spoken_time(min(ends), now)}"
+
+
+def _count(number: int, thing: str) -> str:
+    plural = f"{thing}es" if thing.endswith("ch") else f"{thing}s"
+    return f"{number} {thing if number == 1 else plural}"
 
 
 def _next_in_line(deployment: Deployment) -> str:
@@ -92,18 +122,7 @@ def _next_in_line(deployment: Deployment) -> str:
         f"(asked by {batch.request_set.origin[:8]})"
         for batch in queue
     )
-    return f", next {', '.join(list(first)[:SHOWN])}" if first else ""
-
-
-def _want_of_room(deployment: Deployment) -> str:
-    ledger, account = deployment.ledger, deployment.provider.account
-    capacity = ledger.accounts.capacity(account)
-    if capacity.not_before is None or capacity.not_before <= ledger.clock():
-        return ""
-    return (
-        f"; the provider has no more room for now: {capacity.reason}; "
-        f"more is offered from {capacity.not_before:%H:%M:%S} UTC on"
-    )
+    return f"next {', '.join(list(first)[:SHOWN])}" if first else ""
 
 
 def _named(batch: Batch) -> str:
@@ -117,10 +136,3 @@ def _some(clauses: Iterable[str]) -> list[str]:
     said = list(clauses)
     more = len(said) - SHOWN
     return [*said[:SHOWN], f"and {more} more such"] if more > 0 else said
-
-
-def _age(batches: Sequence[Batch], now: datetime) -> str:
-    if not batches:
-        return ""
-    age = now - min(batch.submitted_at or batch.created_at for batch in batches)
-    return f", oldest {timedelta(seconds=int(age.total_seconds()))}"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.batch import Batch, BatchState, CanaryState
 from batch_assets.domain.progress import progress_of
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
@@ -36,8 +36,9 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         standing, partition_key = standings[request_set.inference], request_set.partition_key
         standing.unresolved.add(partition_key)
         progress = progress_of(wave)
+        is_over = progress.is_collected and request_set.canary_state is not CanaryState.HELD
         cancelled = request_set.cancelled_at is not None and progress.is_settled
-        if progress.has_ended_batches or progress.is_collected or cancelled:
+        if progress.has_ended_batches or is_over or cancelled:
             standing.finished.add(partition_key)
         elif request_set.id in sendable:
             standing.sendable.add(partition_key)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         NotUtf8,
         RateLimited,
         ServerError,
+        SlowAnswer,
         TruncatedDownload,
     )
     from batch_assets.sandbox.clock import (
@@ -107,6 +108,7 @@ __all__ = [
     "ScriptedFaults",
     "ScriptedSandbox",
     "ServerError",
+    "SlowAnswer",
     "StatusWord",
     "StringBody",
     "Stuck",
@@ -128,7 +130,7 @@ _NAMES = {
     ),
     "call_faults": (
         "AccountRefusal ConnectionCut HalfDownload Hang HtmlPage HttpError LostReply NotUtf8 "
-        "RateLimited ServerError TruncatedDownload"
+        "RateLimited ServerError SlowAnswer TruncatedDownload"
     ),
     "clock": "Clock ManualClock SystemClock",
     "connection": "SandboxProtocol",

@@ -4,6 +4,7 @@ All are plain data, so that a script can be written in Python and in JSON alike,
 the type in snake case: `{"kind": "server_error", "status": 503}`.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -69,6 +70,16 @@ class Hang(CallFault, frozen=True):
         if self.work_done:
             await work()
         return Silence()
+
+
+class SlowAnswer(CallFault, frozen=True):
+    """The right answer, after so many seconds of silence on a real clock."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+
+    async def answer(self, work: Work) -> Response:
+        await asyncio.sleep(self.seconds)
+        return await work()
 
 
 class _OtherAnswer(CallFault, frozen=True, kw_only=True):
@@ -171,6 +182,7 @@ AnyCallFault = (
     LostReply
     | ConnectionCut
     | Hang
+    | SlowAnswer
     | HttpError
     | RateLimited
     | ServerError

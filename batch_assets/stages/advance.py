@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.batch import CanaryState, RequestSet
 from batch_assets.domain.control import Waiting
 from batch_assets.domain.progress import Progress, progress_of
 from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.begin import begin
+from batch_assets.stages.canary import held_back
 from batch_assets.stages.collect import collect
 from batch_assets.stages.dispatch import Dispatch, dispatch
 from batch_assets.stages.plan import layout_of
@@ -48,7 +49,8 @@ def advance(
             break
         request_set = current
         dispatched = dispatch(deployment, request_set)
-    return Pending(request_set=request_set, progress=progress, waiting_for=dispatched.waiting_for)
+    waiting_for = held_back(request_set) or dispatched.waiting_for
+    return Pending(request_set=request_set, progress=progress, waiting_for=waiting_for)
 
 
 def _as_it_stands(deployment: Deployment, request_set: RequestSet) -> RequestSet:
@@ -63,6 +65,8 @@ def _is_complete(request_set: RequestSet, progress: Progress) -> bool:
     """Whether the wave returns nothing more: a cancelled one has shards that were never sent."""
     if request_set.cancelled_at is not None:
         return progress.is_settled
+    if request_set.canary_state is CanaryState.HELD:
+        return False  # a person is to say how it goes on
     return request_set.carried is not None and progress.is_collected
 
 

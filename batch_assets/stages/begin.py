@@ -3,6 +3,7 @@
 from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.control import Waiting, WaitKind
 from batch_assets.files.manifest import Manifest
+from batch_assets.stages.canary import sample_of
 from batch_assets.stages.plan import plan, plan_wave
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.reuse import rest_of, reuse
@@ -29,9 +30,20 @@ def begin(
         sketches.awaiting(request_set, found.awaited)
         return _waiting(found.awaited)
     carried = len(found.carried)
-    if carried:
+    rest = rest_of(manifest.requests, found.carried)
+    if recipe.canary is not None and recipe.canary < len(rest):
+        sample = sample_of(deployment.files, manifest, recipe.packing, rest, recipe.canary)
+        plan_next_wave(
+            deployment,
+            recipe,
+            request_set,
+            manifest,
+            sample,
+            carried=carried,
+            canary=len(sample),
+        )
+    elif carried:
         # What was carried over stands for the first wave.
-        rest = rest_of(manifest.requests, found.carried)
         plan_next_wave(deployment, recipe, request_set, manifest, rest, carried=carried)
     else:
         plan(

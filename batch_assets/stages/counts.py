@@ -1,7 +1,7 @@
 """What is counted while raw outputs are folded: lines that are nobody's answer, and the waves."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -40,6 +40,15 @@ class WaveCounts:
     #: Answers of the model, which is what is paid for.
     executions: int = 0
     usage: Usage = field(default_factory=Usage)
+    #: Prompt tokens from which on a request has other unit prices, from 0 on.
+    steps: Sequence[int] = (0,)
+    #: The usage, that of each step's requests for itself.
+    usage_by_step: list[Usage] = field(default_factory=list)
+    #: Answers of which the provider told no usage.
+    untold: int = 0
+
+    def __post_init__(self) -> None:
+        self.usage_by_step = [Usage() for _ in self.steps]
 
     @property
     def ok(self) -> int:
@@ -51,6 +60,23 @@ class WaveCounts:
         self.outcomes += outcomes_in(verdicts)
         self.executions += pc.sum(verdicts.column("executions")).as_py() or 0
         self.usage += usage_in(verdicts)
+        told = verdicts.column("input_tokens")
+        is_paid = pc.greater(verdicts.column("executions"), 0)
+        self.untold += pc.sum(pc.and_(is_paid, pc.is_null(told))).as_py() or 0
+        for place, rows in enumerate(self._by_step(verdicts, told)):
+            self.usage_by_step[place] += usage_in(rows)
+
+    def _by_step(self, verdicts: pa.Table, told: pa.ChunkedArray) -> Iterator[pa.Table]:
+        """The verdicts of each step's requests."""
+        if len(self.steps) == 1:
+            yield verdicts
+            return
+        # Below the first step there is nothing, and above the last no end.
+        for above, end in zip(self.steps, (*self.steps[1:], None), strict=True):
+            is_one = pc.greater(told, above) if above else pc.greater_equal(told, 0)
+            if end is not None:
+                is_one = pc.and_(is_one, pc.less_equal(told, end))
+            yield verdicts.filter(is_one)
 
 
 class ProviderCounts:

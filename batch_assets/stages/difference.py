@@ -15,6 +15,7 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.stages.plan import layout_of, live_batches, shards_of_wave
+from batch_assets.stages.quote import Quote, quote_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.reuse import Ordinals, fingerprints_of, reuse
 from batch_assets.stages.survey import short_forms
@@ -65,6 +66,8 @@ class Difference:
     #: Of the shape, each part that is another now: what it was and what it is.
     parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cost: Cost
+    #: The same in money.
+    quote: Quote
 
     @property
     def unchanged(self) -> int:
@@ -85,7 +88,7 @@ class Difference:
             f"{self.new.items:,} new, {self.changed.items:,} changed{why}, "
             f"{self.unchanged:,} unchanged, {self.gone.items:,} gone items; "
             f"{cost.reused:,} requests reused{awaited}, {cost.requests:,} to pay for "
-            f"(about {cost.tokens:,} prompt tokens)"
+            f"(about {cost.tokens:,} prompt tokens, {self.quote})"
         )
 
 
@@ -96,18 +99,20 @@ def difference(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Di
     """
     before = deployment.ledger.request_sets.current(manifest.inference, manifest.partition_key)
     cost = _cost(deployment, recipe, manifest)
+    quote = quote_of(deployment, recipe, manifest, requests=cost.requests, tokens=cost.tokens)
     items = manifest.items
     if before is None:
         examples = _ids(deployment.files, manifest.layout, range(_EXAMPLES))
         new = Kind(items=items, examples=examples)
-        return Difference(before=None, items=items, new=new, cost=cost)
+        return Difference(before=None, items=items, new=new, cost=cost, quote=quote)
     if before.digest == manifest.digest:
-        return Difference(before=before, items=items, cost=cost)
+        return Difference(before=before, items=items, cost=cost, quote=quote)
     earlier = read_manifest(deployment.files, layout_of(before).manifest)
     return Difference(
         before=before,
         items=items,
         cost=cost,
+        quote=quote,
         parts=_changed_parts(earlier, manifest),
         **_kinds(deployment.files, layout_of(before), manifest.layout),
     )

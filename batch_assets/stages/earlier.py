@@ -44,13 +44,3 @@ class EarlierResults:
     def close(self) -> None:
         """Close the file, read through or not."""
         self._batches.close()  # type: ignore[attr-defined]
-
-
-def request_set_of_results(files: Files, path: str) -> str | None:
-    """Digest of the request set that stored results came from; None where there are none."""
-    if not files.exists(path):
-        return None
-    for batch in stream_parquet(files, path, columns=["request_set"]):
-        digest: str = batch.column("request_set")[0].as_py()
-        return digest
-    return None

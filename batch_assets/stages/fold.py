@@ -22,9 +22,15 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.prompt.answers import AnswerLine, Verdict
 from batch_assets.stages.asked import Asked, Ordinals, asked_by
 from batch_assets.stages.counts import TOKENS, LineCounts, ProviderCounts, WaveCounts
-from batch_assets.stages.raw import CarriedLine, blocks, decode_carried, raw_files
+from batch_assets.stages.raw import (
+    CarriedLine,
+    RawFile,
+    blocks,
+    decode_carried,
+    raw_files,
+)
 from batch_assets.stages.recipe import Recipe
-from batch_assets.stages.unanswered import verdict_on_the_rest, verdicts_on_lines
+from batch_assets.stages.unanswered import HELD_BACK, verdict_on_the_rest, verdicts_on_lines
 
 Flags = npt.NDArray[np.bool_]
 
@@ -117,11 +123,18 @@ class Folder:
     """Folds the shards of one request set."""
 
     def __init__(
-        self, recipe: Recipe, files: Files, layout: RequestSetLayout, *, carried: bool
+        self,
+        recipe: Recipe,
+        files: Files,
+        layout: RequestSetLayout,
+        *,
+        is_wave_zero_sent: bool,
+        steps: Sequence[int] = (0,),
     ) -> None:
+        """`steps` are the prompt tokens from which on a request has other unit prices."""
         self._endpoint = recipe.endpoint
         self._packing = recipe.packing
-        self._carried = carried
+        self._is_wave_zero_sent = is_wave_zero_sent
         self._files = files
         self._layout = layout
         self._prefix = custom_id_prefix(layout.digest)
@@ -131,6 +144,9 @@ class Folder:
         self.counts = LineCounts()
         self.provider_counts = ProviderCounts()
         self.waves: list[WaveCounts] = []
+        self._steps = steps
+        #: What was read of the provider's files, by their paths.
+        self.read: dict[str, RawFile] = {}
 
     def fold(self, first: Collected, later: Sequence[Sequence[Collected]]) -> pa.Table:
         """The last verdict on each request of a shard of wave 0, with what all waves used.
@@ -141,10 +157,10 @@ class Folder:
         low, high = first.shard.first_ordinal, first.shard.last_ordinal
         self._forget_all_but(later)
         asked: Flags = np.ones(high - low + 1, dtype=np.bool_)
-        if self._carried:
-            verdicts = self._carried_over(first.shard)
-        else:
+        if self._is_wave_zero_sent:
             verdicts = self._fold_wave(0, [first], _Window(low, asked))
+        else:
+            verdicts = self._carried_over(first.shard)
         for number, wave in enumerate(later, start=1):
             if wave:
                 asked = self._asked(wave, low, len(asked))
@@ -186,13 +202,13 @@ class Folder:
 
     def _count(self, number: int, verdicts: pa.Table) -> None:
         while len(self.waves) <= number:
-            self.waves.append(WaveCounts())
+            self.waves.append(WaveCounts(steps=self._steps))
         self.waves[number].add(verdicts)
 
     def _carried_over(self, shard: Shard) -> pa.Table:
         """A row for each request of the shard: what was carried over; the rest is asked later."""
         row_of = np.zeros(shard.last_ordinal - shard.first_ordinal + 1, dtype=np.int64)
-        unasked = self._rows([Verdict(Outcome.MISSING, None)], attempts=0, wave=None)
+        unasked = self._rows([HELD_BACK], attempts=0, wave=None)
         rows, batches = 1, [unasked]
         path = self._layout.carried(shard.number)
         for block in blocks(self._files, path) if self._files.exists(path) else ():
@@ -211,7 +227,10 @@ class Folder:
     def _judged(self, shard: Shard, batch: Batch, window: _Window) -> Iterator[pa.RecordBatch]:
         asked = self._asked_in(shard)
         for path in raw_files(self._layout, batch):
+            size = lines = 0
             for block in blocks(self._files, path):
+                size += len(block)
+                lines += block.count(b"\n") + (not block.endswith(b"\n"))
                 kept: list[Verdict] = []
                 for line in self._endpoint.read_lines(block):
                     ordinals = self._ordinals_of(line, shard, asked, window)
@@ -234,6 +253,8 @@ class Folder:
                 if kept:
                     window.rows += len(kept)
                     yield self._as_batch(kept, shard, batch)
+            # The file of a later wave is read once for each window, and is the same each time.
+            self.read[path] = RawFile(path=path, bytes=size, lines=lines)
 
     def _ordinals_of(
         self, line: AnswerLine[Any], shard: Shard, asked: Asked, window: _Window

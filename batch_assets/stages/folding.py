@@ -17,7 +17,7 @@ from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
-from batch_assets.stages.counts import LineCounts
+from batch_assets.stages.counts import LineCounts, WaveCounts
 from batch_assets.stages.fold import Collected, Folder, verdict_schema
 from batch_assets.stages.items import ItemIndex, verdict_rows
 from batch_assets.stages.plan import layout_of
@@ -45,6 +45,7 @@ class Folding:
         request_set: RequestSet,
         manifest: Manifest,
         waves: Sequence[Sequence[Collected]],
+        steps: Sequence[int] = (0,),
     ) -> None:
         layout = layout_of(request_set)
         self._manifest = manifest
@@ -54,9 +55,19 @@ class Folding:
         self._schema = verdict_schema(recipe.endpoint.arrow_type)
         self._shared = self._index.shared_ordinals()
         self._held: pa.Table = self._schema.empty_table()
-        self.folder = Folder(recipe, files, layout, carried=bool(request_set.carried))
+        self.folder = Folder(
+            recipe,
+            files,
+            layout,
+            is_wave_zero_sent=request_set.is_wave_zero_sent,
+            steps=steps,
+        )
         #: Ordinals of the requests that the policy asks again.
         self.again = array("q")
+        #: Ordinals of the requests that were not asked yet, since a canary goes first.
+        self.held = array("q")
+        #: How the requests ended that were.
+        self.asked = WaveCounts()
         #: Of these, the ones that failed for the account's sake.
         self.trouble: Trouble | None = None
 
@@ -82,7 +93,12 @@ class Folding:
             [other for other in wave if other.shard.overlaps(shard)] for wave in self._waves[1:]
         ]
         verdicts = self.folder.fold(collected, later)
-        again = asked_again(self._retries, verdicts)
+        is_held = pc.equal(pc.fill_null(verdicts.column("failure"), ""), Failure.HELD.value)
+        held = is_held.to_numpy()
+        if held.any():
+            self.held.extend((np.flatnonzero(held) + shard.first_ordinal).tolist())
+            self.asked.add(verdicts.filter(pc.is_valid(verdicts.column("wave"))))
+        again = asked_again(self._retries, verdicts) & ~held
         self.again.extend((np.flatnonzero(again) + shard.first_ordinal).tolist())
         self._note_trouble(verdicts.filter(pa.array(again)))
         return shard.first_ordinal, verdicts

@@ -41,8 +41,10 @@ def plan(
     endpoint: str,
     not_before: datetime | None = None,
     carried: int | None = None,
+    canary: int | None = None,
+    releases_canary: bool = False,
 ) -> None:
-    """A planned batch for each shard that has none; of the first wave, what was carried over."""
+    """A planned batch for each shard that has none; see `Ledger.plan`."""
     deployment.ledger.plan(
         request_set,
         shards,
@@ -52,6 +54,8 @@ def plan(
         owner=deployment.owner,
         not_before=not_before,
         carried=carried,
+        canary=canary,
+        releases_canary=releases_canary,
     )
 
 

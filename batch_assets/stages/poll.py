@@ -1,21 +1,27 @@
 """poll: ask the provider how its batches are, by few calls, and move those that ended."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.errors import RequestRefused, StaleMove
+from batch_assets.domain.cadence import due_at
+from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused, StaleMove
 from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.ledger import Ledger
+from batch_assets.ledger.polls import Sighting
+from batch_assets.stages.expected import Expected, expected_of
 from batch_assets.stages.recipe import Deployment
 
-#: The sensor looks much more often than this; a waiting run steps in after it.
+#: A waiting run steps in where the sensor is so much behind.
 OVERDUE = timedelta(minutes=2)
 
 #: So long after its submission a completed batch that has no file is taken at its word. Until then
 #: its files may come late, and asking its requests again would be paying twice.
 SETTLED = timedelta(hours=25)
+
+#: Sightings that are written down in one transaction: about a page of a provider's list.
+_WRITTEN_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,40 +32,126 @@ class PollReport:
     ended: int
     #: Batches in a status we do not know.
     unknown: tuple[ProviderBatch, ...] = ()
+    #: Batches that it was time to ask about, and no time was left for; they come first next time.
+    put_off: int = 0
 
 
 def poll(deployment: Deployment) -> PollReport:
-    """Bring the account's submitted batches up to date.
+    """Bring all of the account's submitted batches up to date.
 
     Raises the provider's errors; what it said before stays noted.
     """
-    ledger, provider = deployment.ledger, deployment.provider
-    batches = {
-        batch.provider_id: batch
-        for batch in ledger.batches(account=provider.account, states={BatchState.SUBMITTED})
-        if batch.provider_id is not None
-    }
-    if not batches:
-        return PollReport(open=0, ended=0)
-    since = min(batch.reserved_at or batch.created_at for batch in batches.values())
+    submitted = _submitted(deployment)
+    return _ask(deployment, submitted, submitted)
+
+
+def poll_due(deployment: Deployment, every: timedelta) -> PollReport:
+    """Bring those up to date that it is time to ask about, the longest unasked first.
+
+    `every` is the interval of those who ask. Who else polls the same ledger is taken into account.
+    """
+    submitted = _submitted(deployment)
+    expected = expected_of(deployment.ledger, deployment.provider.account)
+    now = deployment.ledger.clock()
+    due = [batch for batch in submitted if _due_at(batch, expected, every) <= now]
+    return _ask(deployment, submitted, due)
+
+
+def poll_if_overdue(deployment: Deployment, patience: timedelta = OVERDUE) -> PollReport | None:
+    """Poll where it was time to for longer than `patience`, as when the sensor is switched off."""
+    at_once = timedelta()
+    expected = expected_of(deployment.ledger, deployment.provider.account)
+    overdue = deployment.ledger.clock() - patience
+    if any(_due_at(batch, expected, at_once) <= overdue for batch in _submitted(deployment)):
+        return poll_due(deployment, at_once)
+    return None
+
+
+def _submitted(deployment: Deployment) -> Sequence[Batch]:
+    account = deployment.provider.account
+    found = deployment.ledger.batches(account=account, states={BatchState.SUBMITTED})
+    return [batch for batch in found if batch.provider_id is not None]
+
+
+def _due_at(batch: Batch, expected: Expected, every: timedelta) -> datetime:
+    history = expected.history(batch.request_set.inference, batch.endpoint)
+    return due_at(_submitted_at(batch), _asked_at(batch), history, every)
+
+
+def _submitted_at(batch: Batch) -> datetime:
+    return batch.submitted_at or batch.created_at
+
+
+def _asked_at(batch: Batch) -> datetime | None:
+    """When the provider was asked about it last, whatever it said."""
+    return max(filter(None, (batch.polled_at, batch.missed_at)), default=None)
+
+
+def _known_at(batch: Batch) -> datetime:
+    return _asked_at(batch) or _submitted_at(batch)
+
+
+def _ask(deployment: Deployment, submitted: Sequence[Batch], due: Collection[Batch]) -> PollReport:
+    if not due:
+        return PollReport(open=len(submitted), ended=0)
+    ledger = deployment.ledger
+    newest_first = sorted(submitted, key=lambda batch: (_offered_at(batch), batch.id), reverse=True)
+    unseen = {str(batch.provider_id): batch for batch in newest_first}
+    found = deployment.provider.poll(
+        [str(batch.provider_id) for batch in sorted(due, key=_known_at)],
+        since=min(map(_offered_at, due)),
+        among=list(unseen),
+    )
+    notes = _Notes(ledger)
     ended = 0
     unknown: list[ProviderBatch] = []
-    unseen = dict(batches)
-    for found in _noting_refusals(ledger, unseen, provider.poll(batches.keys(), since=since)):
-        batch = unseen.pop(found.id)
-        match found.phase:
-            case Phase.ENDED if _is_settling(batch, found, ledger.clock()):
-                ledger.observe(batch, found, reason="it is completed; its files are not there yet")
-            case Phase.ENDED:
-                ended += _end(deployment, batch, found)
-            case Phase.OPEN:
-                ledger.observe(batch, found)
-            case Phase.UNKNOWN:
-                unknown.append(found)
-                ledger.observe(
-                    batch, found, reason=f"the provider says {found.status!r}, which is not known"
-                )
-    return PollReport(open=len(batches) - ended, ended=ended, unknown=tuple(unknown))
+    try:
+        for each in _noting_refusals(ledger, unseen, found):
+            batch = unseen.pop(each.id, None)
+            if batch is None:
+                continue  # it came by twice
+            match each.phase:
+                case Phase.ENDED if _is_settling(batch, each, ledger.clock()):
+                    notes.add(batch, each, "it is completed; its files are not there yet")
+                case Phase.ENDED:
+                    ended += _end(deployment, batch, each)
+                case Phase.OPEN:
+                    notes.add(batch, each)
+                case Phase.UNKNOWN:
+                    unknown.append(each)
+                    notes.add(batch, each, f"the provider says {each.status!r}, which is not known")
+    except OutOfTime:
+        pass  # the next look goes on
+    finally:
+        notes.write()
+    return PollReport(
+        open=len(submitted) - ended,
+        ended=ended,
+        unknown=tuple(unknown),
+        put_off=sum(str(batch.provider_id) in unseen for batch in due),
+    )
+
+
+def _offered_at(batch: Batch) -> datetime:
+    return batch.reserved_at or batch.created_at
+
+
+class _Notes:
+    """What the provider said of open batches, written down by the page."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._sightings: list[Sighting] = []
+
+    def add(self, batch: Batch, found: ProviderBatch, reason: str | None = None) -> None:
+        self._sightings.append(Sighting(batch=batch, found=found, reason=reason))
+        if len(self._sightings) == _WRITTEN_AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        sightings, self._sightings = self._sightings, []
+        if sightings:
+            self._ledger.polls.observe(sightings)
 
 
 def _noting_refusals(
@@ -68,26 +160,20 @@ def _noting_refusals(
     """What the provider says; where it refuses to, the batches it said nothing of carry why."""
     try:
         yield from found
+    except BatchUnknown as error:
+        gone = [batch for batch_id, batch in unseen.items() if batch_id in error.ids]
+        ledger.polls.miss(gone, error.message)
+        raise
     except RequestRefused as error:
         for batch in unseen.values():
             ledger.note(batch, error.message)
         raise
 
 
-def poll_if_overdue(deployment: Deployment, patience: timedelta = OVERDUE) -> PollReport | None:
-    """Poll where nobody has for longer than `patience`, as when the sensor is switched off."""
-    ledger = deployment.ledger
-    submitted = ledger.batches(account=deployment.provider.account, states={BatchState.SUBMITTED})
-    overdue = ledger.clock() - patience
-    if any((batch.polled_at or batch.submitted_at or overdue) <= overdue for batch in submitted):
-        return poll(deployment)
-    return None
-
-
 def _is_settling(batch: Batch, found: ProviderBatch, now: datetime) -> bool:
     files = found.output_file_id or found.error_file_id
-    submitted_at = batch.submitted_at or batch.created_at
-    return found.status == "completed" and files is None and now < submitted_at + SETTLED
+    is_new = now < _submitted_at(batch) + SETTLED
+    return found.status == "completed" and files is None and is_new
 
 
 def _end(deployment: Deployment, batch: Batch, found: ProviderBatch) -> bool:

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from batch_assets.corpus import Rows
 from batch_assets.domain.errors import CorpusError
+from batch_assets.domain.price import Price
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, write_manifest
@@ -12,12 +13,12 @@ from batch_assets.stages.item_ids import ItemIds
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.requests import RequestSink
 from batch_assets.stages.shards import ShardSink, create_shards
+from batch_assets.stages.shared_asks import SharedAsks
 from batch_assets.stages.survey import (
     FINGERPRINT_BYTES,
     Fingerprints,
     Survey,
     columns_of,
-    short_form,
     survey,
 )
 
@@ -41,11 +42,20 @@ ITEM_SCHEMA = pa.schema(
 )
 
 
-def prepare(recipe: Recipe, partition_key: str, *, files: Files, limits: Limits) -> Manifest:
+def prepare(
+    recipe: Recipe,
+    partition_key: str,
+    *,
+    files: Files,
+    limits: Limits,
+    price: Price | None = None,
+) -> Manifest:
     """The partition's request set, written where it is not there yet.
 
     The same rows, prompt, model and settings give the same digest, and then nothing is written
-    again. Raises CorpusError or DeclarationError for what cannot be asked.
+    again: a manifest keeps the `price` of when it was written.
+
+    Raises CorpusError or DeclarationError for what cannot be asked.
     """
     surveyed = survey(recipe, partition_key)
     layout = RequestSetLayout(
@@ -58,11 +68,16 @@ def prepare(recipe: Recipe, partition_key: str, *, files: Files, limits: Limits)
             return manifest
         # Shards of which some may be at the provider are cut again as they were.
         limits = manifest.limits
-    return _write(recipe, layout, surveyed, files, limits)
+    return _write(recipe, layout, surveyed, files, limits, price)
 
 
 def _write(
-    recipe: Recipe, layout: RequestSetLayout, surveyed: Survey, files: Files, limits: Limits
+    recipe: Recipe,
+    layout: RequestSetLayout,
+    surveyed: Survey,
+    files: Files,
+    limits: Limits,
+    price: Price | None,
 ) -> Manifest:
     """The second pass over the partition: into its shards, its item index and its manifest."""
     columns = columns_of(recipe, layout.partition_key)
@@ -98,6 +113,7 @@ def _write(
         items_sha256=items.written.sha256,
         limits=limits,
         shards=tuple(shards.shards),
+        price=price,
     )
     write_manifest(files, layout.manifest, manifest)
     return manifest
@@ -117,10 +133,8 @@ class _RequestWriter:
         self._packing = recipe.packing
         self._requests = RequestSink(recipe, layout, shards, surveyed.tokens)
         self._item_ids = ItemIds(recipe.corpus.item_id)
-        self._surveyed = surveyed
+        self._shared = SharedAsks(surveyed.shared)
         self._items = items
-        #: Ordinal of the first item of each shared ask; None for an oversize one.
-        self._first_of: dict[bytes, int | None] = {}
         self.fingerprints = Fingerprints(self._packing)
         self.requests = 0
         self.duplicates = 0
@@ -136,10 +150,12 @@ class _RequestWriter:
         for item_id, ask in zip(ids, asks, strict=True):
             fingerprint = self.fingerprints.of(ask)
             self.fingerprints.take(item_id, fingerprint)
-            is_duplicate = fingerprint in self._first_of
-            ordinal = self._first_of[fingerprint] if is_duplicate else self._ask(ask)
-            if not is_duplicate and short_form(fingerprint) in self._surveyed.shared:
-                self._first_of[fingerprint] = ordinal
+            is_duplicate = fingerprint in self._shared
+            if is_duplicate:
+                ordinal = self._shared.ordinal(fingerprint)
+            else:
+                ordinal = self._ask(ask)
+                self._shared.note(fingerprint, ordinal)
             ordinals.append(ordinal)
             duplicates.append(is_duplicate)
             fingerprints.append(fingerprint)

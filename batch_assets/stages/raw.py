@@ -1,6 +1,7 @@
 """Raw outputs in the store: lines as providers returned them, and those that were carried over."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -26,6 +27,15 @@ class CarriedLine(msgspec.Struct, kw_only=True):
 
 _decode = msgspec.json.Decoder(CarriedLine).decode
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """A file of the provider's, as it lies in the store."""
+
+    path: str
+    bytes: int
+    lines: int
 
 
 def encode_carried(line: CarriedLine) -> bytes | None:

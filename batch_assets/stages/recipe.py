@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from batch_assets.corpus import Corpus
+from batch_assets.domain.checks import Checks
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
+from batch_assets.prices.declared import Prices
 from batch_assets.prompt.endpoints import Endpoint
 from batch_assets.prompt.packs import Packing, Packs, packing_of
 from batch_assets.prompt.ready import ReadyRequests
@@ -23,6 +25,14 @@ class Recipe:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether answers of earlier request sets are carried over.
     reuse: bool = True
+    #: Where the user says what the model costs; None takes published prices.
+    prices: Prices | None = None
+    #: Whether nothing is sent before a person approved the request set.
+    needs_approval: bool = False
+    #: Requests of a partition that are asked and checked before the rest; None asks all at once.
+    canary: int | None = None
+    #: What is demanded of the answers.
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def packing(self) -> Packing:

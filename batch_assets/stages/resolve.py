@@ -4,26 +4,33 @@ A pure fold: delete the results and they are made again without a call. Where an
 and the policy allows it, the next wave's shards are written instead, and no results.
 """
 
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.control import Scope
 from batch_assets.domain.outcome import remedy_of
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import create_parquet
+from batch_assets.files.results import request_set_of_results
 from batch_assets.files.store import Written
+from batch_assets.stages.bill import Bill, bill_of
+from batch_assets.stages.canary import failings
 from batch_assets.stages.control import stop_account
 from batch_assets.stages.counts import LineCounts
-from batch_assets.stages.earlier import EarlierResults, request_set_of_results
+from batch_assets.stages.earlier import EarlierResults
 from batch_assets.stages.folding import Folding
 from batch_assets.stages.plan import layout_of
+from batch_assets.stages.quote import keep_usage, price_of
+from batch_assets.stages.raw import RawFile
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import ResultsSink, Summary, results_schema
+from batch_assets.stages.samples import SampleRequest, sample_requests
 from batch_assets.stages.waves import collected_waves, plan_next_wave
 
 
@@ -36,8 +43,21 @@ class Resolution:
     summary: Summary
     results: Written
     lines: LineCounts
+    #: The batches that answered, and the files of their answers.
+    batches: Sequence[Batch]
+    raw_files: Sequence[RawFile]
+    bill: Bill
+    #: The requests of the rows that the summary has for a sample.
+    sample: Sequence[SampleRequest]
     #: Rows that are not as they were in earlier results of the request set; None where it has none.
     changed: int | None = None
+
+    @property
+    def turnaround(self) -> timedelta | None:
+        """From the first batch's submission until the last one's end; None where none was sent."""
+        begins = [batch.submitted_at for batch in self.batches if batch.submitted_at is not None]
+        ends = [batch.ended_at for batch in self.batches if batch.ended_at is not None]
+        return max(ends) - min(begins) if begins and ends else None
 
 
 class _NoResults(Exception):
@@ -55,7 +75,9 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
     layout = layout_of(request_set)
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set)
-    folding = Folding(recipe, deployment.files, request_set, manifest, waves)
+    now = deployment.ledger.clock()
+    price = price_of(recipe, deployment.provider, now, snapshot=manifest.price)
+    folding = Folding(recipe, deployment.files, request_set, manifest, waves, steps=price.steps)
     schema = results_schema(recipe.endpoint.arrow_type)
     earlier = _earlier(deployment.files, layout)
     try:
@@ -65,7 +87,7 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         ):
             sink = ResultsSink(manifest, recipe.endpoint.arrow_type, parquet, earlier)
             folding.write(sink)
-            asks_again = folding.again and _may_ask(request_set)
+            asks_again = (folding.again or folding.held) and _may_ask(request_set)
             in_charge = _stands(deployment, request_set)
             if asks_again or not in_charge:
                 raise _NoResults
@@ -76,13 +98,25 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
     deployment.ledger.request_sets.resolve(request_set)
     if not _stands(deployment, request_set):
         return None
-    sink.summary.waves = folding.folder.waves
+    folder, summary = folding.folder, sink.summary
+    summary.waves = folder.waves
+    keep_usage(
+        deployment.files,
+        recipe,
+        request_set.partition_key,
+        answers=summary.executions,
+        usage=summary.usage,
+    )
     return Resolution(
         manifest=manifest,
         request_set=request_set,
-        summary=sink.summary,
+        summary=summary,
         results=parquet.written,
         lines=folding.lines(),
+        batches=[each.batch for wave in waves for each in wave if each.batch is not None],
+        raw_files=list(folder.read.values()),
+        bill=bill_of(price, folder.waves),
+        sample=sample_requests(deployment.files, manifest),
         changed=None if earlier is None else earlier.changed,
     )
 
@@ -127,11 +161,30 @@ def _ask_next_wave(
             f"{request_set.partition_key} of {request_set.inference} ({trouble.error_code}: "
             f"{trouble.message}): {remedy_of(trouble.error_code)}",
         )
+    if not folding.again:
+        _judge_canary(deployment, recipe, request_set, manifest, folding)
+        return
     seed = f"{request_set.inference}/{request_set.partition_key}/{request_set.digest}"
     wait = recipe.retries.wait_before(request_set.wave + 1, seed)
     not_before = deployment.ledger.clock() + wait
     wanted = np.frombuffer(folding.again, dtype=np.int64)
     plan_next_wave(deployment, recipe, request_set, manifest, wanted, not_before=not_before)
+
+
+def _judge_canary(
+    deployment: Deployment,
+    recipe: Recipe,
+    request_set: RequestSet,
+    manifest: Manifest,
+    folding: Folding,
+) -> None:
+    """Everything of the canary is answered for good: plan the rest, or hold it back."""
+    wanting = failings(deployment, recipe, request_set, manifest, folding)
+    if wanting:
+        deployment.ledger.request_sets.hold_canary(request_set, " ".join(wanting))
+        return
+    held = np.frombuffer(folding.held, dtype=np.int64)
+    plan_next_wave(deployment, recipe, request_set, manifest, held, releases_canary=True)
 
 
 def _is_news(deployment: Deployment, ended_at: datetime | None) -> bool:

@@ -1,6 +1,7 @@
 """The results of a partition: their columns, and what a person wants to know of them at once."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,7 @@ from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import ParquetSink
 from batch_assets.stages.counts import TOKENS, WaveCounts, outcomes_in, usage_in
 from batch_assets.stages.earlier import EarlierResults
-
-#: Rows that metadata shows as a sample.
-_SAMPLE_ROWS = 5
+from batch_assets.stages.samples import SAMPLE_ITEMS
 
 #: Distinct reasons that are counted each for itself; providers word some of them for each item.
 MOST_REASONS = 1000
@@ -52,6 +51,39 @@ _FROM_ITEM = (
     "source_primary_key",
     "source_namespace",
 )
+
+
+#: What each column of the results holds.
+COLUMNS: Mapping[str, str] = {
+    "item_id": "The item's own key in the corpus.",
+    "outcome": "ok, or why there is no answer to use: invalid, refused, truncated, errored, …",
+    "error_code": "The provider's code of the error.",
+    "error_message": "Why the outcome is not ok.",
+    "output": "The answer as the output type; null unless the outcome is ok.",
+    "answer": "The answer as the model wrote it.",
+    "model": "The model that answered, as it calls itself.",
+    "finish_reason": "Why the model stopped writing.",
+    "input_tokens": "Tokens of the prompts of all waves, cached ones included.",
+    "cached_tokens": "Those of them that the provider had in its cache.",
+    "output_tokens": "Tokens of the answers of all waves, reasoning included.",
+    "reasoning_tokens": "Those of them that are reasoning.",
+    "logprobs": "Log probabilities as JSON, where they were asked for.",
+    "attempts": "How often the item was asked; times that were nobody's fault do not count.",
+    "executions": "Answers that came back from the model, each paid for.",
+    "wave": "The wave that gave the outcome, from 0; null where it was carried over.",
+    "batch_id": "The provider's id of the batch that gave the outcome.",
+    "reused_from": "Request set that the answer was carried over from, at no cost.",
+    "is_duplicate": "Whether an earlier item of the partition has the same request: tokens and "
+    "executions stand there.",
+    "fingerprint": "Digest of what determines the answer.",
+    "request_set": "Digest of the request set.",
+    "partition_key": "The partition of the corpus.",
+    "item_index": "The item's place in its partition, from 0.",
+    "source_ref": "File, query or asset that the item is from.",
+    "source_item_index": "The item's place in that source, from 0.",
+    "source_primary_key": "The item's key in that source.",
+    "source_namespace": "Name of that source in a corpus of several.",
+}
 
 
 def results_schema(arrow_type: pa.DataType) -> pa.Schema:
@@ -136,9 +168,9 @@ class Summary:
             if reason not in self.reasons and len(self.reasons) >= MOST_REASONS:
                 reason = (outcome, OTHER_REASONS)
             self.reasons[reason] += 1
-        if len(self.sample) < _SAMPLE_ROWS:
+        if len(self.sample) < SAMPLE_ITEMS:
             shown = rows.select(["item_id", "outcome", "answer", "error_message"])
-            self.sample += shown.slice(0, _SAMPLE_ROWS - len(self.sample)).to_pylist()
+            self.sample += shown.slice(0, SAMPLE_ITEMS - len(self.sample)).to_pylist()
 
 
 class ResultsSink:

@@ -46,6 +46,7 @@ def submit(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Submis
         manifest.partition_key,
         manifest.digest,
         origin=deployment.origin or deployment.owner,
+        needs_approval=recipe.needs_approval,
     )
     ledger.request_sets.hold(
         manifest.inference, [manifest.partition_key], holder=deployment.owner, lease=LEASE

@@ -29,8 +29,8 @@ class Survey:
 
     digest: RequestSetDigest
     estimate: TokenEstimate
-    #: Short forms of the fingerprints that more than one item has.
-    shared: frozenset[int]
+    #: Short forms of the fingerprints that more than one item has, sorted, each once.
+    shared: npt.NDArray[np.int64]
 
     def tokens(self, line: bytes, asked: bytes) -> int:
         """Estimated prompt tokens of a request, by what is asked in its line."""
@@ -103,13 +103,13 @@ def survey(recipe: Recipe, partition_key: str) -> Survey:
             f"{source_ref}: partition {partition_key} has no rows; fill it or take it out"
         )
     repeated_ids = _repeated(id_hashes)
-    if repeated_ids:
-        _refuse_repeated_ids(recipe, item_ids, partition_key, repeated_ids)
-    return Survey(
-        digest=fingerprints.digest(),
-        estimate=estimate_from(sample.texts),
-        shared=_repeated(shorts),
-    )
+    if len(repeated_ids):
+        suspects = frozenset(repeated_ids.tolist())
+        _refuse_repeated_ids(recipe, item_ids, partition_key, suspects)
+    shared = _repeated(shorts)
+    # What grew with the partition goes before the counter's vocabulary comes, which is larger.
+    del id_hashes, shorts
+    return Survey(digest=fingerprints.digest(), estimate=estimate_from(sample.texts), shared=shared)
 
 
 def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
@@ -137,9 +137,9 @@ def columns_of(recipe: Recipe, partition_key: str) -> list[str]:
     return list(dict.fromkeys([*id_columns, *recipe.endpoint.fields]))
 
 
-def _repeated(hashes: "array[int]") -> frozenset[int]:
+def _repeated(hashes: "array[int]") -> npt.NDArray[np.int64]:
     ordered: npt.NDArray[np.int64] = np.sort(np.frombuffer(hashes, dtype=np.int64))
-    return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
 
 def _refuse_repeated_ids(

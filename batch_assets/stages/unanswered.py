@@ -8,6 +8,12 @@ from batch_assets.prompt.answers import Verdict, shortened
 #: Code of an item whose batch was refused for the sake of another one.
 NOT_RUN = "not_run"
 
+#: The verdict on a request that was not asked yet, since a canary goes first. It stands in results
+#: where the request set was cancelled before the canary released it.
+HELD_BACK = Verdict(
+    Outcome.CANCELLED, Failure.HELD, None, "it was held back for a canary and never asked"
+)
+
 #: A batch that fails validation is refused as a call with a wrong body is.
 _BAD_REQUEST = 400
 

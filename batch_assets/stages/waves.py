@@ -80,6 +80,8 @@ def plan_next_wave(
     *,
     not_before: datetime | None = None,
     carried: int | None = None,
+    canary: int | None = None,
+    releases_canary: bool = False,
 ) -> None:
     """Write the next wave's shards from the lines of wave 0, and plan their batches.
 
@@ -87,9 +89,9 @@ def plan_next_wave(
     """
     wave = request_set.wave + 1
     files, layout, packing = deployment.files, layout_of(request_set), recipe.packing
-    first = 1 if carried or request_set.carried else 0
+    is_first = carried is not None or releases_canary
     # What a pack lost is asked in packs of half the size, down to one of its own.
-    size = max(1, packing.size >> (wave - first))
+    size = packing.size if is_first else max(1, packing.size >> (wave - request_set.first_wave))
     with create_shards(files, layout, wave=wave, limits=manifest.limits) as sink:
         requests = RequestSink(recipe, layout, sink, _tokens_of(manifest), size=size)
         for shard in manifest.shards:
@@ -117,6 +119,8 @@ def plan_next_wave(
         endpoint=manifest.endpoint,
         not_before=not_before,
         carried=carried,
+        canary=canary,
+        releases_canary=releases_canary,
     )
 
 

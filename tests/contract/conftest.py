@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -174,14 +173,6 @@ def provider_at() -> ProviderAt:
         return OpenAIResource(**chosen).create_resource(dg.build_init_resource_context())
 
     return make
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and that nobody else can take."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 def a_line(number: int, **over: object) -> str:

@@ -1,6 +1,7 @@
 """What downstream assets store and load, over a local folder and over a bucket-like file system."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -292,6 +293,19 @@ def test_an_asset_of_ones_own_may_be_named_like_ours(io_manager, name, partition
     loaded = io_manager.load_input(input_context(pa.Table, f"mine/{name}", partitions))
 
     assert rows_of(loaded) == TABLE.to_pylist()
+
+
+@pytest.mark.parametrize("annotation", [Path, dict[str, Path]])
+def test_the_bundle_in_a_bucket_is_a_url_and_no_path(annotation):
+    root = "memory://bucket/bundles"
+    results = pa.table({"request_set": ["d" * 64]})
+    with create_parquet(Files(root), results_path("words", "a"), results.schema) as sink:
+        for batch in results.to_batches():
+            sink.write(batch)
+    context = input_context(annotation, "words/bundle", ("a", "a"))
+
+    with pytest.raises(ArtifactError, match=r"Path and would be memory://\S+, .*: annotate it as"):
+        BatchFilesIOManager(root=root).load_input(context)
 
 
 def test_stored_files_are_plain_parquet_below_the_root(tmp_path):

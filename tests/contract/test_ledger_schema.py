@@ -77,7 +77,9 @@ def test_the_constraints_are_these(database):
     assert constraints_of(database) == {
         "approval_by_digest",
         "attempt_counts_from_one",
+        "batch_by_end",
         "batch_by_open_state",
+        "batch_by_request_set",
         "batch_key_is_unique",
         "canary_state_is_known",
         "ended_batch_has_end",

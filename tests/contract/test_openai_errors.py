@@ -198,7 +198,22 @@ def test_a_provider_that_repeats_the_key_does_not_spread_it(
     assert key not in "".join(traceback.format_exception(raised.value))
 
 
-@pytest.mark.parametrize("key", ["", " ", "sk-two words\nsk", "sk-ключ-1234567"])
+@pytest.mark.parametrize("key", ["", " "])
+def test_without_a_key_nobody_is_called_and_nothing_is_refused_for_good(
+    server, provider_at, shard, key
+):
+    """What was to be sent goes out by itself once the key is there."""
+    provider = provider_at(server.base_url, api_key=key)
+
+    with pytest.raises(
+        ProviderUnreachable, match="no key: set the environment variable OPENAI_API_KEY"
+    ):
+        provider.submit(shard, endpoint="/v1/responses", key="k-1")
+
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("key", ["sk-two words\nsk", "sk-ключ-1234567"])
 def test_a_key_that_no_header_can_carry_is_refused_before_any_call(server, provider_at, shard, key):
     provider = provider_at(server.base_url, api_key=key)
 

@@ -3,7 +3,6 @@
 One clock moves the provider and the ledger, so that a batch of hours takes no time.
 """
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,13 @@ from batch_assets.sandbox import (
 from batch_assets.sandbox.fault_script import RouteName
 
 LATENCY = 100.0
-OPERATOR_JOBS = {"pause_batches", "resume_batches", "cancel_batches", "decide_batch"}
+OPERATOR_JOBS = {
+    "pause_batches",
+    "resume_batches",
+    "cancel_batches",
+    "approve_batches",
+    "decide_batch",
+}
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -118,8 +123,8 @@ class World:
         recipe, partitions = inference.recipe(), partitions_of(inference.corpus, inference.name)
         specs = inference_specs(recipe, provider=inference.provider)
         submit = submit_assets(recipe, specs, partitions)
-        collect = collect_assets(recipe, specs, partitions, min_coverage=0.95, sleep=sleep)
-        jobs = inference_jobs(recipe, specs.keys, partitions)
+        collect = collect_assets(recipe, specs, partitions, sleep=sleep)
+        jobs = inference_jobs(recipe, specs, partitions)
         defs = dg.Definitions(assets=[submit, collect], jobs=jobs, resources=self.resources())
         return self.load(defs)
 
@@ -266,11 +271,3 @@ def world(tmp_path: Path) -> Iterator[World]:
             ledger_url=ledger_url,
         )
     ledger.close()
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and that nobody else can take."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]

@@ -42,6 +42,7 @@ def location() -> dg.Definitions:
         prompt=ba.Prompt(user="Word: {{ word }}"),
         model="gpt-4.1-mini",
         discovers=True,
+        partitions_per_run=ba.PartitionsPerRun(submit=int(os.environ.get("WIDTH", "500"))),
     )
     resources: dict[str, Any] = {
         "batch_ledger": ba.LedgerResource(url=f"sqlite:///{HOME}/ledger.db"),
@@ -88,8 +89,7 @@ def iterate(tick: int, point: str | None) -> None:
 
 
 if __name__ == "__main__":
-    if width := os.environ.get("PARTITIONS_PER_RUN"):
-        discovery.SUBMIT_PARTITIONS_PER_RUN = int(width)
+    if width := os.environ.get("WIDTH"):
         discovery._KEYS_PER_STATEMENT = int(width)
     wall, cpu = time.perf_counter(), time.process_time()
     iterate(int(sys.argv[1]), *(sys.argv[2:] or [None]))

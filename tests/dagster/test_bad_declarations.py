@@ -53,8 +53,6 @@ def reason(result: dg.ExecuteInProcessResult) -> str:
         ({"name": "my words"}, "inference name 'my words': use letters, digits and underscores"),
         ({"name": "2words"}, "no digit first"),
         ({"name": "w" * 64}, "63 at most"),
-        ({"min_coverage": 1.5}, "inference words: min_coverage is 1.5, not a share of 0 to 1"),
-        ({"min_coverage": -0.1}, "min_coverage is -0.1"),
         ({"prompt": ba.Prompt(user="Hello")}, "the prompt reads no field of the corpus"),
         # A field that no column has: file, field and the columns there are.
         (

@@ -1,10 +1,13 @@
 """A wrong component file is refused by its line, its field and the way out."""
 
 import re
+from pathlib import Path
 
 import pytest
-from component_files import WARNING
+from component_files import WARNING, a_project
+from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.resolved.errors import ResolutionException
+from dagster.components.testing.utils import create_defs_folder_sandbox
 from pydantic import ValidationError
 
 import batch_assets as ba
@@ -182,7 +185,47 @@ def prompt(text: str) -> str:
             "prompt.examples.0.assistant at <string>:9",
             "Field required",
         ),
+        (
+            prompt("  user: a\n  examples:\n    - {user: [{image: {}}], assistant: b}\n"),
+            "prompt.examples.0.user.0.image at <string>:9",
+            "the image of the prompt",
+        ),
+        (prompt("  user: 7\n"), "prompt.user.str at <string>:7", "valid string"),
+        # Retries
+        (
+            FILE + "retries:\n  max_waves: 0\n",
+            "retries at <string>:8",
+            "retries: max_waves is 0; wave 0 asks everything, so 1 at least",
+        ),
+        (
+            FILE + "retries:\n  max_waves: 2\n  waves: 3\n",
+            "retries.waves at <string>:10",
+            "Extra inputs are not permitted",
+        ),
+        (
+            FILE + "retries:\n  ask_again: [expird]\n",
+            "retries at <string>:8",
+            "retries: ask_again has 'expird'; it is a list of names among",
+        ),
+        (
+            FILE + "retries:\n  first_wait_seconds: soon\n",
+            "retries.first_wait_seconds at <string>:9",
+            "Input should be a valid number",
+        ),
+        # Translations
+        (
+            FILE + "translation:\n  group_name: a\n  owner: b\n",
+            "translation.owner at <string>:10",
+            "Extra inputs are not permitted",
+        ),
+        (FILE + "translation: [a]\n", "translation at <string>:8", "should be an object"),
+        # Types, and what is missing
+        (FILE + "rows_per_request: []\n", "rows_per_request.int at <string>:8", "valid integer"),
+        (FILE + "owners: 7\n", "owners.list[str] at <string>:8", "should be a valid array"),
+        (FILE.partition("\n")[2], "name at <string>:1", "Field required"),
+        (FILE.partition("corpus:")[0], "corpus at <string>:1", "Field required"),
         # Outputs and settings
+        (FILE + "settings: 7\n", "settings.dict[str,any] at <string>:8", "should be an object"),
         (
             FILE + "output: 7\n",
             "output.str at <string>:8",
@@ -213,3 +256,69 @@ def test_an_output_that_cannot_be_is_told_by_its_line(output, said):
 
     assert re.search(r"<string>:8 - output", str(refused.value))
     assert said in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def refusal_of(tmp_path_factory: pytest.TempPathFactory):
+    """What Dagster says of a component file that declares these attributes beside the defaults."""
+
+    def refused(attributes: str, *, without: str = "") -> str:
+        lines = [line for line in FILE.splitlines() if not without or without not in line]
+        declared = "\n".join([*lines, *attributes.splitlines()])
+        indented = "".join(f"  {line}\n" for line in declared.splitlines())
+        with create_defs_folder_sandbox() as sandbox:
+            a_project(sandbox.project_root)
+            folder = sandbox.defs_folder_path / "words"
+            folder.mkdir()
+            (folder / "defs.yaml").write_text(
+                f"type: batch_assets.BatchInferenceComponent\nattributes:\n{indented}"
+            )
+            with pytest.raises(ComponentTreeException) as caught, sandbox.build_all_defs():
+                pass
+        return str(caught.value.__cause__)
+
+    return refused
+
+
+#: Settings that are wrong only beside others, or beside the corpus.
+BESIDE_OTHERS: list[tuple[str, str, str, str]] = [
+    ("name: my words", "name: words", "9, attributes.name", "use letters, digits and underscores"),
+    ("settings:\n  heat: 0", "", "10, attributes.settings", "setting 'heat' is unknown to"),
+    ("endpoint: chats", "", "10, attributes.endpoint", "endpoint 'chats' is unknown"),
+    ("rows_per_request: 0", "", "10, attributes.rows_per_request", "rows_per_request is 0"),
+    ("discovers: true", "", "10, attributes.discovers", "for a corpus whose partitions are"),
+    ("canary: 0", "", "10, attributes.canary", "canary is 0"),
+    ("output: nowhere:Kind", "", "10, attributes.output", "'nowhere:Kind' cannot be imported"),
+    (
+        "endpoint: embeddings\noutput: factories:Kind",
+        "",
+        "11, attributes.output",
+        "output Kind cannot be asked of /v1/embeddings",
+    ),
+    ("translation: {key: a}", "", "10, attributes.translation", "gives two assets one key: a"),
+    ("  item_id: key", "item_id", "7, attributes.corpus", "no column 'key' for the item id"),
+    ("  path: nowhere", "path:", "7, attributes.corpus", "no such file"),
+    ("model_name: null", "model_name", "9, attributes.model_name", "it has no model"),
+    ("prompt: {user: '{{ term }}'}", "user:", "9, attributes.prompt", "reads term, which it does"),
+    ("prompt: {call: nowhere}", "user:", "9, attributes.prompt", "write it as package.module:Name"),
+    # Of texts Dagster knows the type only once their templates are resolved.
+    ("reuse: perhaps", "", "10, attributes.reuse", "Input should be a valid boolean"),
+    ("rows_per_request: few", "", "10, attributes.rows_per_request", "should be a valid integer"),
+    ("owners: support", "", "10, attributes.owners", "Input should be a valid list"),
+    ("prompt: {user: Hello}", "user:", "9, attributes.prompt", "the prompt reads no field"),
+]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Class `.*CodeReference.*` is currently in beta:dagster.BetaWarning"
+)
+@pytest.mark.parametrize(("attributes", "without", "where", "said"), BESIDE_OTHERS)
+def test_what_is_wrong_beside_the_rest_is_told_by_line_and_field(
+    refusal_of, attributes, without, where, said
+):
+    told = refusal_of(attributes, without=without)
+
+    file, _, rest = told.partition(":")
+    assert Path(file).name == "defs.yaml"
+    assert rest.startswith(f"{where}: ")
+    assert said in told

@@ -1,6 +1,5 @@
 """Whatever Python declares a component file declares, too, and it is the same."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -140,13 +139,6 @@ def test_what_is_asked_in_yaml_is_the_same_as_in_python(project, attributes, ove
     found = component(attributes).inference(project)
 
     assert facts_of(found) == facts_of(in_python(over, project))
-
-
-def test_yaml_has_every_field_of_the_declaration():
-    fields = {field.name for field in dataclasses.fields(ba.Inference)}
-
-    # Pydantic keeps names that begin with model_ for itself, but for this one.
-    assert set(ba.BatchInferenceComponent.model_fields) == fields - {"model"} | {"model_name"}
 
 
 def test_files_that_a_prompt_names_lie_below_the_project(project):

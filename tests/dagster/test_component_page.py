@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 from component_files import WARNING
+from dagster.components.testing.utils import component_defs
 from dagster_shared.yaml_utils import safe_load_yaml
+from pydantic import ValidationError
 
 import batch_assets as ba
 
@@ -43,6 +45,34 @@ def test_an_example_of_the_page_is_a_component(part):
 
     assert found.name == "tickets"
     assert set(part) <= found.model_fields_set
+
+
+def subclass_of_the_page() -> type[ba.BatchInferenceComponent]:
+    [source] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    module: dict[str, Any] = {"__name__": "team"}
+    exec(source, module)
+    return module["TeamInference"]
+
+
+def test_the_subclass_of_the_page_adds_a_field_and_changes_the_specs(tmp_path):
+    (tmp_path / "tickets.csv").write_text("id,text\n1,Where is it?\n")
+    attributes = WHOLE["attributes"] | {
+        "corpus": {"path": str(tmp_path / "tickets.csv"), "item_id": "id"},
+        "translation": {"group_name": "support"},
+        "owners": ["ada@example.com"],
+        "team": "support",
+    }
+
+    made = subclass_of_the_page().resolve_from_yaml(yaml.safe_dump(attributes))
+
+    specs = [spec for each in component_defs(component=made).assets or [] for spec in each.specs]
+    assert {tuple(spec.owners) for spec in specs} == {("ada@example.com", "team:support")}
+    assert {(spec.group_name, spec.tags["team"]) for spec in specs} == {("support", "support")}
+
+
+def test_a_subclass_lacks_its_own_field_by_its_name():
+    with pytest.raises(ValidationError, match=r"team at <string>:1"):
+        subclass_of_the_page().resolve_from_yaml(yaml.safe_dump(WHOLE["attributes"]))
 
 
 @pytest.mark.parametrize("partition_by", ROWS, ids=str)

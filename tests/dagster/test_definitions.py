@@ -178,15 +178,24 @@ def test_jobs_pools_and_checks_have_the_names_that_people_see(located):
     assert {job.name for job in located.jobs} == {
         "glosses_submit",
         "glosses_collect",
+        "glosses_submit_changed",
         "glosses_ask_again",
         "pause_batches",
         "resume_batches",
         "cancel_batches",
+        "approve_batches",
         "decide_batch",
     }
     assert {check.to_user_string() for check in checks} == {
+        "glosses/batches:polled",
         "glosses/results:nothing_lost",
         "glosses/results:coverage",
+        "glosses/results:invalid_share",
+        "glosses/results:refused_share",
+        "glosses/results:truncated_share",
+        "glosses/results:token_estimate",
+        "glosses/results:duplicate_answers",
+        "glosses/results:label_drift",
     }
     assert (submit.op.pool, collect.op.pool) == ("llm_submit", "llm_collect")
 
@@ -302,7 +311,7 @@ def test_yaml_sets_every_field_of_the_declaration(world):
         settings={"seed": 7},
         retries={"max_waves": 2},
         provider="second",
-        min_coverage=0.5,
+        checks={"coverage": 0.5},
         owners=["team:words"],
         description="What it is.",
     )
@@ -317,7 +326,7 @@ def test_yaml_sets_every_field_of_the_declaration(world):
         settings={"seed": 7},
         retries=ba.RetryPolicy(max_waves=2),
         provider="second",
-        min_coverage=0.5,
+        checks=ba.Checks(coverage=0.5),
         owners=("team:words",),
         description="What it is.",
     )

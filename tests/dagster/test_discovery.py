@@ -122,9 +122,9 @@ def test_files_that_come_later_get_a_run_of_their_own(world):
 
 
 def test_a_tick_registers_no_more_than_it_requests(world, monkeypatch):
-    monkeypatch.setattr(discovery, "SUBMIT_PARTITIONS_PER_RUN", 2)
     monkeypatch.setattr(discovery, "RUNS_PER_TICK", 2)
-    world.declare(world.inference(put(world, "a", "b", "c", "d", "e")))
+    width = ba.PartitionsPerRun(submit=2)
+    world.declare(world.inference(put(world, "a", "b", "c", "d", "e"), partitions_per_run=width))
 
     first = discover(world).run_requests
     before = registered(world)

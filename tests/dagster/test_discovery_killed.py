@@ -39,7 +39,7 @@ def iterate(home: Path) -> Iterate:
     env = {
         **os.environ,
         "DAGSTER_HOME": str(home),
-        "PARTITIONS_PER_RUN": str(PARTITIONS_PER_RUN),
+        "WIDTH": str(PARTITIONS_PER_RUN),
     }
 
     def once(*point: str) -> int:

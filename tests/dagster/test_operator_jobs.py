@@ -334,7 +334,7 @@ PAUSE = {"reason": "later"}
 @pytest.mark.parametrize(
     ("job", "config", "said"),
     [
-        ("pause_batches", PAUSE, f"give an account ({ACCOUNT}) or an inference (words)"),
+        ("pause_batches", PAUSE, f"an account ({ACCOUNT}), an inference (words) or a backfill"),
         ("pause_batches", {**PAUSE, "inference": "wrods"}, "inference wrods is not one of this"),
         ("pause_batches", {**PAUSE, "account": "azure"}, f"it has {ACCOUNT}"),
         (
@@ -345,7 +345,7 @@ PAUSE = {"reason": "later"}
         (
             "pause_batches",
             {**PAUSE, "account": ACCOUNT, "inference": "words"},
-            "names an account or an inference, not both",
+            "names exactly one of account, inference and backfill",
         ),
         (
             "pause_batches",

@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 import batch_assets as ba
 from batch_assets.component import RetriesModel
-from batch_assets.domain.errors import DeclarationError
 
 
 def test_left_out_it_is_the_default_policy():
@@ -39,8 +38,8 @@ def test_every_field_can_be_given():
     ],
 )
 def test_a_policy_that_cannot_be_kept_is_refused_by_its_field(given, said):
-    with pytest.raises(DeclarationError, match=said):
-        RetriesModel(**given).policy()
+    with pytest.raises(ValidationError, match=said):
+        RetriesModel(**given)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import batch_assets as ba
 from batch_assets.domain.batch import BatchState
 from batch_assets.ledger import Ledger
-from batch_assets.operations import plans, sensors
+from batch_assets.operations import sensors
 from batch_assets.sandbox import running_sandbox
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -37,7 +37,7 @@ def test_a_tick_says_what_is_open(world):
     tick = world.tick()
 
     assert tick.run_requests == []
-    assert tick.skip_message == "openai/127.0.0.1: 2 batches open, oldest 0:01:01, 0 waiting"
+    assert tick.skip_message == "openai/127.0.0.1: 2 batches open, oldest 61 s"
 
 
 def test_a_tick_says_so_where_nothing_is_open(world):
@@ -100,10 +100,11 @@ def test_a_run_never_ranges_over_a_partition_that_has_its_results(world):
     assert [named(request) for request in requests] == [["a"], ["c"]]
 
 
-def test_a_range_is_no_wider_than_a_run_of_a_backfill(world, monkeypatch):
+def test_a_range_is_no_wider_than_a_run_of_a_backfill(world):
     """Dagster writes three events for each partition of a range before the run begins."""
-    monkeypatch.setattr(plans, "COLLECT_PARTITIONS_PER_RUN", 2)
-    world.declare(world.inference(world.corpus(a=1, b=1, c=1, d=1, e=1)))
+    width = ba.PartitionsPerRun(collect=2)
+    corpus = world.corpus(a=1, b=1, c=1, d=1, e=1)
+    world.declare(world.inference(corpus, partitions_per_run=width))
     submit(world, "a", "e")
     world.finish()
 
@@ -113,9 +114,9 @@ def test_a_range_is_no_wider_than_a_run_of_a_backfill(world, monkeypatch):
 
 
 def test_a_tick_asks_for_no_more_runs_than_it_can_launch(world, monkeypatch):
-    monkeypatch.setattr(plans, "COLLECT_PARTITIONS_PER_RUN", 1)
     monkeypatch.setattr(sensors, "RUNS_PER_TICK", 2)
-    world.declare(world.inference(world.corpus(a=1, b=1, c=1)))
+    width = ba.PartitionsPerRun(collect=1)
+    world.declare(world.inference(world.corpus(a=1, b=1, c=1), partitions_per_run=width))
     submit(world, "a", "c")
     world.finish()
 
@@ -209,7 +210,7 @@ def test_what_waits_for_room_is_sent_when_the_budget_is_free(world):
     [request] = world.tick().run_requests
     result = world.launch(request)
 
-    assert "1 batches open, oldest 0:00:00, 1 waiting, next words/b" in before.skip_message
+    assert "1 batch open, oldest 0 s; 1 waiting for budget; next words/b" in before.skip_message
     assert named(request) == ["a", "b"]
     assert result.success
     assert world.sent() == 2
@@ -235,7 +236,7 @@ def test_a_batch_that_the_provider_refused_for_now_waits_for_its_time(world):
     [later] = world.tick().run_requests
 
     assert tick.run_requests == []
-    assert "0 batches open, 1 waiting" in tick.skip_message
+    assert "no batches open; 1 waiting for room at the provider (from " in tick.skip_message
     assert named(later) == ["a"]
 
 
@@ -373,7 +374,7 @@ def test_a_failed_run_is_not_repeated_at_once(world):
     tick = world.tick()
     assert not result.success
     assert tick.run_requests == []
-    assert tick.skip_message == "words: 1 partitions rest after a failed run"
+    assert tick.skip_message == "words: 1 partition rests after a failed run"
 
 
 def test_a_partition_whose_batch_was_refused_is_said_to_wait_for_a_person(world):
@@ -385,7 +386,7 @@ def test_a_partition_whose_batch_was_refused_is_said_to_wait_for_a_person(world)
 
     assert tick.run_requests == []
     assert tick.skip_message == (
-        "words: 1 partitions have batches that the provider refused; "
+        "words: 1 partition has batches that the provider refused; "
         "materialize their batches again once that is put right"
     )
 
@@ -447,7 +448,7 @@ def test_a_provider_that_is_down_is_the_reason_of_the_skip(world):
     assert tick.run_requests == []
     assert tick.skip_message.startswith("openai: ")
     assert "503" in tick.skip_message
-    assert tick.skip_message.endswith("1 batches open, oldest 0:01:40, 0 waiting")
+    assert tick.skip_message.endswith("1 batch open, oldest 100 s")
 
 
 def test_no_run_is_started_that_would_meet_a_provider_that_is_down(world):

@@ -207,9 +207,8 @@ def test_a_tick_says_that_the_provider_has_no_room_and_until_when(world):
 
     said = world.tick().skip_message
 
-    assert "1 waiting" in said
-    assert "the provider has no more room for now: " in said
-    assert "more is offered from " in said
+    assert "1 waiting for room at the provider (from " in said
+    assert " UTC on: " in said
 
 
 def test_what_a_partition_no_longer_waits_for_is_said_anew(world):

@@ -13,6 +13,7 @@ from batch_assets.domain.control import Pause, Scope
         ({"account": "openai"}, "account openai"),
         ({"inference": "glosses"}, "inference glosses"),
         ({"inference": "glosses", "partition_key": "a-b"}, "partition a-b of glosses"),
+        ({"origin": "abcdefgh-1"}, "what backfill or run abcdefgh asked for"),
     ],
 )
 def test_a_scope_says_what_it_covers(scope, words):
@@ -22,10 +23,11 @@ def test_a_scope_says_what_it_covers(scope, words):
 @pytest.mark.parametrize(
     ("scope", "complaint"),
     [
-        ({}, "names an account or an inference"),
-        ({"account": Account("openai"), "inference": "glosses"}, "not both"),
+        ({}, "exactly one of account, inference and backfill"),
+        ({"account": Account("openai"), "inference": "glosses"}, "exactly one of"),
+        ({"account": Account("openai"), "origin": "abcdefgh"}, "exactly one of"),
         ({"account": Account("openai"), "partition_key": "a-b"}, "of which inference"),
-        ({"partition_key": "a-b"}, "names an account or an inference"),
+        ({"partition_key": "a-b"}, "of which inference"),
     ],
 )
 def test_a_scope_that_names_nothing_or_too_much_is_refused(scope, complaint):
@@ -42,12 +44,14 @@ def test_a_scope_that_names_nothing_or_too_much_is_refused(scope, complaint):
         ({"inference": "others"}, False),
         ({"inference": "words", "partition_key": "p"}, True),
         ({"inference": "words", "partition_key": "q"}, False),
+        ({"origin": "backfill-1"}, True),
+        ({"origin": "backfill-2"}, False),
     ],
 )
 def test_a_scope_covers_the_batches_of_what_it_names(scope, covered):
     batch = a_batch(
         account=Account("openai"),
-        request_set=a_request_set(inference="words", partition_key="p"),
+        request_set=a_request_set(inference="words", partition_key="p", origin="backfill-1"),
     )
 
     assert Scope(**scope).covers(batch) is covered

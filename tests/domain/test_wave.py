@@ -25,7 +25,7 @@ def test_what_another_try_can_cure_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == BY_DEFAULT | {"account", "withdrawn", "packed"}
+    assert again == BY_DEFAULT | {"account", "withdrawn", "packed", "held"}
     assert not policy.asks_again(None, 1, 0)
 
 
@@ -34,7 +34,7 @@ def test_a_policy_names_what_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == {"truncated", "expired", "account", "withdrawn", "packed"}
+    assert again == {"truncated", "expired", "account", "withdrawn", "packed", "held"}
 
 
 def test_what_a_pack_lost_is_asked_again_whatever_the_policy_says():

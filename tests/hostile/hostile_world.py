@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from stage_world import World
+from stage_world import Script, World
 
-from batch_assets.sandbox import Answer, ScriptedFaults
+from batch_assets.sandbox import Answer
 from batch_assets.stages.export import Bundle, export
 from batch_assets.stages.read import read_results
 
@@ -18,14 +18,14 @@ from batch_assets.stages.read import read_results
 Says = Callable[[str], str]
 
 
-class Repeats(ScriptedFaults):
+class Repeats:
     """The model says the text that reached it, so that every change on either way shows."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, script: Script) -> None:
         self.says: Says | None = str
+        script.answer = self._answer
 
-    def on_request(self, custom_id: str, body: dict[str, Any]) -> Any:
+    def _answer(self, body: dict[str, Any]) -> Answer | None:
         if self.says is None or "messages" not in body:
             return None
         return Answer(text=self.says(body["messages"][-1]["content"]))

@@ -1,8 +1,11 @@
 """Six processes carry the same partitions, and die of SIGKILL at random moments.
 
 A program of its own, since it forks, and the process that forks must have no threads of Python's.
-`six_processes.py FOLDER SHARDS SEED` prints what it found in the ledger at LEDGER_URL as JSON. The
-sandbox runs in a further process. All share one clock, which stands still while anybody works:
+`six_processes.py FOLDER SHARDS SEED PACK` prints what it found in the ledger at LEDGER_URL as JSON.
+A request has PACK items; where these are several, the model loses one of each full pack, which is
+then asked in a smaller one.
+
+The sandbox runs in a further process. All share one clock, which stands still while anybody works:
 a process that is merely slow keeps its leases, and a dead one loses them.
 """
 
@@ -37,8 +40,9 @@ from batch_assets.files import Files
 from batch_assets.ledger import Ledger, schema
 from batch_assets.ledger.engine import open_engine
 from batch_assets.resources.openai import OpenAIProvider
-from batch_assets.sandbox import create_app
+from batch_assets.sandbox import Faults, ListSlips, create_app
 from batch_assets.sandbox.clock import Clock
+from batch_assets.sandbox.item_faults import ItemFault
 from batch_assets.stages.advance import advance
 from batch_assets.stages.plan import layout_of
 from batch_assets.stages.poll import poll
@@ -187,16 +191,28 @@ class Conductor:
             raise SystemExit(f"process {worker.number} failed by itself") from error
 
 
+class LosesOne(Faults):
+    """The model leaves one item out of every full pack."""
+
+    def __init__(self, pack: int) -> None:
+        self._pack = pack
+
+    def on_request(self, custom_id: str, body: dict[str, Any]) -> ItemFault | None:
+        # Each item has a line below the instruction.
+        items = body["messages"][-1]["content"].count("\n")
+        return ListSlips(dropped=(1,)) if items == self._pack > 1 else None
+
+
 class Sandbox:
     """The provider in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pack: int) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._process = os.fork()
         if self._process == 0:
-            app = create_app(folder, clock=SharedClock(), latency=LATENCY)
+            app = create_app(folder, clock=SharedClock(), faults=LosesOne(pack), latency=LATENCY)
             # No connection is closed for being idle while a busy machine comes round to it.
             config = uvicorn.Config(app, log_level="error", loop="asyncio", timeout_keep_alive=3600)
             uvicorn.Server(config).run(sockets=[listener])
@@ -272,9 +288,9 @@ def report(job: Job) -> dict[str, Any]:
     }
 
 
-def a_job(home: Path, url: str, shards: int, base_url: str) -> Job:
+def a_job(home: Path, url: str, shards: int, pack: int, base_url: str) -> Job:
     """Partitions of equally many shards, whose requests are of different length."""
-    each = shards // PARTITIONS * LIMITS.requests
+    each = shards // PARTITIONS * LIMITS.requests * pack
     keys = [f"p-{number}" for number in range(PARTITIONS)]
     for key in keys:
         rows = a_table(
@@ -283,7 +299,7 @@ def a_job(home: Path, url: str, shards: int, base_url: str) -> Job:
             word=[f"word {key} {row} {'long ' * (row % 40)}" for row in range(each)],
         )
         corpus = a_corpus(home / "corpus", rows, key=key)
-    recipe = a_recipe(corpus)
+    recipe = a_recipe(corpus, rows_per_request=pack)
     manifest = prepare(recipe, keys[0], files=Files(str(home / "measured")), limits=LIMITS)
     budget = Budget(
         tokens=20 * sum(shard.tokens for shard in manifest.shards) // len(manifest.shards),
@@ -296,9 +312,10 @@ def a_job(home: Path, url: str, shards: int, base_url: str) -> Job:
     return Job(home=home, url=url, recipe=recipe, keys=keys, provider=provider)
 
 
-def warm_up(folder: Path, sandbox: Sandbox) -> None:
+def warm_up(folder: Path, pack: int, sandbox: Sandbox) -> None:
     """Import and compile, before any fork, what every child would have to."""
-    job = a_job(folder, f"sqlite:///{folder}/ledger.db", PARTITIONS, sandbox.url + "/v1")
+    url = f"sqlite:///{folder}/ledger.db"
+    job = a_job(folder, url, PARTITIONS, pack, sandbox.url + "/v1")
     deployment = job.deployment("warm-up")
     while take_turn(deployment, job, 0):
         NOW.value += TURN
@@ -308,12 +325,12 @@ def warm_up(folder: Path, sandbox: Sandbox) -> None:
 
 
 def main() -> None:
-    folder, shards, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, (shards, seed, pack) = Path(sys.argv[1]), map(int, sys.argv[2:])
     url = os.environ["LEDGER_URL"]
-    sandbox = Sandbox(folder / "sandbox")
+    sandbox = Sandbox(folder / "sandbox", pack)
     try:
-        warm_up(folder / "warm", sandbox)
-        job = a_job(folder, url, shards, sandbox.url + "/v1")
+        warm_up(folder / "warm", pack, sandbox)
+        job = a_job(folder, url, shards, pack, sandbox.url + "/v1")
         conductor = Conductor(job, seed)
         # Twice what it takes without a kill, and what the dead keep of the budget.
         conductor.run(most_turns=2 * math.ceil(shards / 20) + 60)

@@ -1,4 +1,4 @@
-"""One sandbox server for the whole session, emptied before each test; its clock only advances."""
+"""Clients of the session's sandbox, and what they send."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,53 +8,24 @@ import openai
 import pytest
 from openai.types import Batch, FileObject
 
-from batch_assets.sandbox import ManualClock, RunningSandbox, ScriptedFaults, running_sandbox
+from batch_assets.sandbox import ManualClock, RunningSandbox
 
 LATENCY = 1_000.0
-SETTINGS = {
-    "latency": LATENCY,
-    "cancel_delay": 60.0,
-    "enqueued_token_limit": None,
-    "max_requests": 50_000,
-    "max_file_bytes": 200_000_000,
-}
 
 Request = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(scope="session")
-def script() -> ScriptedFaults:
-    return ScriptedFaults()
-
-
-@pytest.fixture(scope="session")
-def server(clock: ManualClock, script: ScriptedFaults) -> Iterator[RunningSandbox]:
-    with running_sandbox(clock=clock, faults=script) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def session_client(server: RunningSandbox) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="sk-test", base_url=server.base_url, max_retries=0) as client:
+def session_client(served: tuple[RunningSandbox, Any]) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="sk-test", base_url=served[0].base_url, max_retries=0) as client:
         yield client
 
 
 @pytest.fixture
-def sandbox(server: RunningSandbox) -> RunningSandbox:
-    server.state.reset()
-    server.state.change_settings(SETTINGS)
-    return server
-
-
-@pytest.fixture
-def faults(sandbox: RunningSandbox, script: ScriptedFaults) -> ScriptedFaults:
-    """The script of the sandbox, which is empty."""
-    return script
+def sandbox(sandbox: RunningSandbox) -> RunningSandbox:
+    """A slower one, so that a batch has a middle to look at."""
+    sandbox.state.change_settings({"latency": LATENCY, "cancel_delay": 60.0})
+    return sandbox
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What a client meets when a call goes wrong, through the SDK over HTTP."""
 
+import time
+
 import httpx2
 import openai
 import pytest
@@ -15,6 +17,7 @@ from batch_assets.sandbox import (
     NotUtf8,
     RateLimited,
     ServerError,
+    SlowAnswer,
     TruncatedDownload,
 )
 
@@ -160,6 +163,15 @@ def test_a_refused_download_stays_refused_when_it_is_truncated(faults, client):
     faults.calls("files.content", HalfDownload(share=1))
     with pytest.raises(openai.NotFoundError):
         client.files.content("file-unknown")
+
+
+def test_a_slow_answer_is_the_right_one(faults, client, order, batches):
+    fault = faults.calls("batches.list", SlowAnswer(0.05))
+    client.batches.create(**order)
+    begin = time.monotonic()
+    assert len(client.batches.list().data) == 1
+    assert time.monotonic() - begin >= 0.05
+    assert fault.hits == 1
 
 
 def test_a_gateway_answers_with_a_page(faults, client, output_file_id):

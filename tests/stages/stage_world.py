@@ -23,7 +23,8 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest
 from batch_assets.ledger import Ledger
 from batch_assets.resources.openai import OpenAIProvider
-from batch_assets.sandbox import ManualClock, RunningSandbox, ScriptedFaults
+from batch_assets.sandbox import Answer, ManualClock, RunningSandbox, ScriptedFaults
+from batch_assets.sandbox.item_faults import ItemFault
 from batch_assets.stages.advance import Pending, advance
 from batch_assets.stages.collect import collect
 from batch_assets.stages.lease import LEASE
@@ -61,6 +62,8 @@ class Script(ScriptedFaults):
         self.replies: dict[str, list[Response | None]] = {}
         #: A result line in place of an answer, by batch id and custom_id.
         self.line: Answered = lambda batch_id, custom_id: None
+        #: What the model says to a request's body; None: what the sandbox makes up.
+        self.answer: Callable[[dict[str, Any]], Answer | None] = lambda body: None
 
     def on_route(self, route: str) -> Response | None:
         waiting = self.replies.get(route)
@@ -68,6 +71,9 @@ class Script(ScriptedFaults):
 
     def on_item(self, batch_id: str, custom_id: str) -> dict[str, Any] | None:
         return self.line(batch_id, custom_id)
+
+    def on_request(self, custom_id: str, body: dict[str, Any]) -> ItemFault | None:
+        return self.answer(body) or super().on_request(custom_id, body)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -301,7 +301,7 @@ def test_what_stands_in_a_log_is_one_line(a_world, rewrite):
 
     assert str(found) == (
         "1 new, 1 changed (text), 1 unchanged, 1 gone items; 1 requests reused, 2 to pay for "
-        f"(about {found.cost.tokens} prompt tokens)"
+        f"(about {found.cost.tokens} prompt tokens, price unknown)"
     )
 
 

@@ -1,6 +1,6 @@
 """A reply or a process that is lost leaves a doubt, which the provider's own list resolves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,8 +72,10 @@ class Dying(Provider):
     def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
         return self._provider.find(key, since=since)
 
-    def poll(self, ids: Any, *, since: datetime) -> Iterator[ProviderBatch]:
-        return self._provider.poll(ids, since=since)
+    def poll(
+        self, ids: Any, *, since: datetime, among: Sequence[str] = ()
+    ) -> Iterator[ProviderBatch]:
+        return self._provider.poll(ids, since=since, among=among)
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         return self._provider.uploads(since=since)

@@ -1,4 +1,6 @@
-"""Wherever a process stops while it carries answers over, nothing is asked a second time."""
+"""Wherever a process stops while it carries answers over, or while a canary goes first, nothing is
+asked a second time.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,6 +74,27 @@ def test_what_is_carried_over_is_asked_once_wherever_the_process_stops(
 
         assert world.executions["requests_executed"] == bought + 1
         assert world.column("outcome") == ["ok"] * 7
+        if arrived:
+            break
+    assert point > 40
+
+
+def test_the_rest_is_asked_once_wherever_the_process_stops_behind_its_canary(a_world, tmp_path):
+    for point in count(1):
+        before = a_world(1).executions["requests_executed"]
+        world = a_world(
+            a_table(8, word=[f"word {row} of {point}" for row in range(8)]),
+            inference=f"words_{point}",
+            limits=THREE_ROWS,
+            canary=4,
+        )
+
+        arrived = goes_until(world, point, tmp_path)
+        world.lease_over()
+        world.carry()
+
+        assert world.executions["requests_executed"] == before + 8
+        assert world.column("outcome") == ["ok"] * 8
         if arrived:
             break
     assert point > 40

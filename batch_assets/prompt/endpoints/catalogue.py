@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from batch_assets.domain.errors import DeclarationError
+from batch_assets.domain.errors import DeclarationError, about
 from batch_assets.prompt.endpoints.chat import ChatEndpoint
 from batch_assets.prompt.endpoints.completions import CompletionsEndpoint
 from batch_assets.prompt.endpoints.embeddings import EmbeddingsEndpoint
@@ -43,9 +43,11 @@ def compile_endpoint(
 
     Raises DeclarationError for a setting, a prompt or an output that the endpoint does not take.
     """
-    kind = endpoint_named(name)
+    with about("endpoint"):
+        kind = endpoint_named(name)
     compiled = kind(model=model, prompt=prompt, output=output, settings=settings)
     # What a call writes is known when it is called.
     if prompt.call is None:
-        output.check_prompt(prompt.texts())
+        with about("prompt"):
+            output.check_prompt(prompt.texts())
     return compiled

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 import msgspec
 import pyarrow as pa
 
-from batch_assets.domain.errors import CorpusError, DeclarationError
+from batch_assets.domain.errors import CorpusError, DeclarationError, about
 from batch_assets.domain.outcome import Outcome, failure_of
 from batch_assets.prompt.answers import (
     AnswerLine,
@@ -77,20 +77,25 @@ class Endpoint(ABC):
         self, *, model: str, prompt: Prompt, output: Output, settings: Mapping[str, Any]
     ) -> None:
         known = {**self.known_settings, **self.own_settings}
-        check_settings(settings, self.url, known, self.reserved_settings)
+        with about("settings"):
+            check_settings(settings, self.url, known, self.reserved_settings)
         self.model = model
         self.output = output
-        self.arrow_type = self.arrow_type_of(output, settings)
-        self._messages = prompt.compiled(self.dialect)
+        with about("output"):
+            self.arrow_type = self.arrow_type_of(output, settings)
+        with about("prompt"):
+            self._messages = prompt.compiled(self.dialect)
         sent = {
             name: value
             for name, value in settings.items()
             if name not in self.own_settings and name != EXTRA_BODY
         }
-        self._format = self.format_of(output, sent)
+        with about("output"):
+            self._format = self.format_of(output, sent)
         self._settings = {name: sent[name] for name in sent if name not in self._format}
         taken = {"model", self.prompt_field, "stream", *self._format, *self._settings}
-        extra = extra_fields(settings, taken)
+        with about("settings"):
+            extra = extra_fields(settings, taken)
         self._settings |= extra
         #: As they were declared, in an order that is nobody's.
         self._parameters = _encode_sorted({**sent, **extra}).decode()

@@ -1,4 +1,4 @@
-"""Jobs of one inference, so that the UI and the sensor say what they run."""
+"""The job that asks items again by a person's word."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -12,6 +12,7 @@ from batch_assets.assets.keys import InferenceKeys
 from batch_assets.assets.tables import batches_table
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.domain.outcome import Outcome
+from batch_assets.jobs.given import check_partitions
 from batch_assets.stages.ask_again import ASKABLE, ask_again
 from batch_assets.stages.plan import live_batches
 from batch_assets.stages.recipe import Deployment, Recipe
@@ -27,29 +28,10 @@ class AskAgainConfig(dg.Config):
     )
 
 
-def inference_jobs(
-    recipe: Recipe, keys: InferenceKeys, partitions: dg.PartitionsDefinition[str]
-) -> list[Any]:
-    """One job that submits partitions, one that collects them, one that asks items again."""
-    return [
-        dg.define_asset_job(
-            keys.submit_job,
-            selection=dg.AssetSelection.assets(keys.requests, keys.batches),
-            description=f"Prepare and submit partitions of {keys.inference}.",
-        ),
-        dg.define_asset_job(
-            keys.collect_job,
-            selection=dg.AssetSelection.assets(keys.raw_outputs, keys.results, keys.bundle),
-            description=f"Collect, resolve and export finished partitions of {keys.inference}; "
-            "the poll sensor starts it.",
-        ),
-        _ask_again_job(recipe, keys, partitions),
-    ]
-
-
-def _ask_again_job(
+def ask_again_job(
     recipe: Recipe, keys: InferenceKeys, partitions: dg.PartitionsDefinition[str]
 ) -> dg.JobDefinition:
+    """Items whose outcome was final, asked once more in a further wave."""
     about = (
         f"Ask items of {keys.inference} once more whose outcome was final, in a further wave; the "
         "sensor sends it and brings the new results."
@@ -58,7 +40,7 @@ def _ask_again_job(
     @dg.op(name=keys.ask_again_op, description=about, required_resource_keys=keys.resources)
     def ask_again_(context: dg.OpExecutionContext, config: AskAgainConfig) -> dg.Output[None]:
         known = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
-        _check_partitions(keys.inference, config.partition_keys, known)
+        check_partitions(keys.inference, config.partition_keys, known)
         outcomes = _outcomes(config.outcomes)
         deployment = deployment_from(context.resources, keys.provider, owner=context.run.run_id)
         counts: dict[str, Any] = {}
@@ -95,17 +77,6 @@ def _ask_again_job(
         ask_again_()
 
     return job_
-
-
-def _check_partitions(inference: str, given: Sequence[str], known: Sequence[str]) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown or not given:
-        wrong = f"it has no {', '.join(map(repr, unknown))}" if unknown else "none is given"
-        raise dg.Failure(
-            f"partition_keys of {inference}: {wrong}; it has {', '.join(known[:10])}"
-            f"{' …' if len(known) > 10 else ''}",
-            allow_retries=False,
-        )
 
 
 def _outcomes(given: Sequence[str]) -> AbstractSet[Outcome]:

@@ -1,0 +1,59 @@
+"""What a person cancelled in Dagster: nothing more is sent of what a backfill or run asked for.
+
+What the provider has of it finishes and is collected, unless a person cancels that too.
+"""
+
+from collections.abc import Collection, Iterator
+
+import dagster as dg
+
+from batch_assets.domain.batch import BatchState
+from batch_assets.domain.control import Scope
+from batch_assets.ledger import Ledger
+from batch_assets.stages.control import pause
+
+#: Statuses of a backfill that a person ended (dagster 1.13, _core/execution/backfill.py).
+_CANCELLED = frozenset({"CANCELING", "CANCELED"})
+
+#: Runs per query.
+_AT_ONCE = 500
+
+#: A run's id is a UUID, a backfill's is shorter.
+_RUN_ID_LENGTH = 36
+
+
+def pause_cancelled(instance: dg.DagsterInstance, ledger: Ledger, *, owner: str) -> None:
+    """Order that nothing more is sent of what was cancelled, once: a person may lift it."""
+    origins = set(ledger.request_sets.waiting_origins())
+    known = {order.scope.origin for order in ledger.pauses.standing()}
+    for origin in sorted(_cancelled(instance, origins - known)):
+        scope = Scope(origin=origin)
+        if ledger.pauses.lifted_at(scope) is None:
+            pause(ledger, scope, owner=owner, reason=_why(ledger, origin))
+
+
+def _cancelled(instance: dg.DagsterInstance, origins: Collection[str]) -> Iterator[str]:
+    runs = sorted(origin for origin in origins if len(origin) == _RUN_ID_LENGTH)
+    ended = [dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED]
+    for start in range(0, len(runs), _AT_ONCE):
+        some = dg.RunsFilter(run_ids=runs[start : start + _AT_ONCE], statuses=ended)
+        yield from (run.run_id for run in instance.get_runs(filters=some))
+    for origin in set(origins) - set(runs):
+        backfill = instance.get_backfill(origin)
+        if backfill is not None and backfill.status.value in _CANCELLED:
+            yield origin
+
+
+def _why(ledger: Ledger, origin: str) -> str:
+    batches = [
+        batch
+        for batch in ledger.batches(states=set(BatchState) - {BatchState.ABANDONED})
+        if batch.request_set.origin == origin
+    ]
+    unsent = sum(batch.state is BatchState.PLANNED for batch in batches)
+    return (
+        f"it was cancelled in Dagster. {unsent} batches were not sent then; "
+        f"{len(batches) - unsent} were, and finish and are collected. Materialize the batches of "
+        f"its partitions, or resume_batches with the backfill {origin}, to go on; cancel_batches "
+        "ends it"
+    )

@@ -1,0 +1,1 @@
+"""What a model's batches cost: the price library's word, or the user's."""

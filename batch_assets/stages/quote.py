@@ -1,0 +1,159 @@
+"""quote: what sending requests is expected to cost, before anything is sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from batch_assets.domain.errors import ArtifactError
+from batch_assets.domain.price import Price
+from batch_assets.domain.provider import Provider
+from batch_assets.domain.usage import Usage
+from batch_assets.files import Files
+from batch_assets.files.layout import usage_path
+from batch_assets.files.manifest import Manifest
+from batch_assets.prices.published import published
+from batch_assets.prompt.shown import most_output_tokens
+from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.samples import first_body
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageBefore:
+    """What the newest answers of an inference used: what the next ones are expected to."""
+
+    model: str
+    partition_key: str
+    #: Answers of the model that were paid for.
+    answers: int
+    output_tokens: int
+
+    @property
+    def output_per_answer(self) -> float:
+        return self.output_tokens / self.answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What some requests are expected to cost, in USD. None is unknown, and never 0."""
+
+    price: Price
+    requests: int
+    #: Estimated.
+    prompt_tokens: int
+    #: Expected from earlier answers; None where there are none.
+    output_tokens: int | None
+    #: The most that the requests let the model write; None where they do not say.
+    most_output_tokens: int | None
+    #: The prompts alone.
+    input_usd: Decimal | None
+    #: With the expected answers.
+    usd: Decimal | None
+    #: With answers as long as the requests let them be.
+    most_usd: Decimal | None
+    #: What the answers are expected from, in a sentence.
+    basis: str
+
+    def __str__(self) -> str:
+        if self.usd is not None:
+            return f"about ${self.usd:.6f}"
+        if self.input_usd is None:
+            return "price unknown"
+        most = "" if self.most_usd is None else f", ${self.most_usd:.6f} at most"
+        return f"about ${self.input_usd:.6f} for the prompts{most}, the answers come on top"
+
+
+def price_of(
+    recipe: Recipe, provider: Provider, at: datetime, *, snapshot: Price | None = None
+) -> Price:
+    """The price of the inference's batches: as declared, else as the snapshot has it, which was
+    taken when the request set was written, else as published at that time.
+    """
+    if recipe.prices is not None:
+        return recipe.prices.price(recipe.model, provider.price_list, at)
+    if snapshot is not None and snapshot.is_known:
+        return snapshot
+    return published(recipe.model, provider.price_list, at)
+
+
+def quote_of(
+    deployment: Deployment, recipe: Recipe, manifest: Manifest, *, requests: int, tokens: int
+) -> Quote:
+    """What sending so many requests of a request set, with so many prompt tokens, would cost."""
+    at = deployment.ledger.clock()
+    price = price_of(recipe, deployment.provider, at, snapshot=manifest.price)
+    most = most_output_tokens(first_body(deployment.files, manifest))
+    before = usage_before(deployment.files, recipe)
+    return quote(price, requests=requests, prompt_tokens=tokens, before=before, most=most)
+
+
+def quote(
+    price: Price,
+    *,
+    requests: int,
+    prompt_tokens: int,
+    before: UsageBefore | None = None,
+    most: int | None = None,
+) -> Quote:
+    """The quote of requests; `most` is what each lets the model write at most."""
+    unit = price.unit(prompt_tokens / max(requests, 1))
+    asks = Usage(input_tokens=prompt_tokens)
+    writes_nothing = unit is not None and unit.output is None
+    expected = 0 if writes_nothing or not requests else None
+    basis = "answers are not priced by tokens" if writes_nothing else "nothing is to pay for"
+    if expected is None and before is not None:
+        expected = round(requests * before.output_per_answer)
+        basis = (
+            f"{before.output_per_answer:.1f} output tokens an answer, as the "
+            f"{before.answers:,} answers of partition {before.partition_key} had"
+        )
+    most_output = None if most is None or writes_nothing else requests * most
+    if expected is None:
+        basis = "no answers of this model yet to expect the length of the next ones from"
+    if most_output is not None:
+        basis += f"; the requests allow {most:,} output tokens each at most"
+    return Quote(
+        price=price,
+        requests=requests,
+        prompt_tokens=prompt_tokens,
+        output_tokens=expected,
+        most_output_tokens=most_output,
+        input_usd=None if unit is None else unit.of(asks),
+        usd=None if unit is None or expected is None else unit.of(_with(asks, expected)),
+        most_usd=None if unit is None or most_output is None else unit.of(_with(asks, most_output)),
+        basis=basis,
+    )
+
+
+def _with(asks: Usage, output_tokens: int) -> Usage:
+    return asks + Usage(output_tokens=output_tokens)
+
+
+def usage_before(files: Files, recipe: Recipe) -> UsageBefore | None:
+    """What the inference's newest answers used, where they are of the same model."""
+    path = usage_path(recipe.inference)
+    if not files.exists(path):
+        return None
+    try:
+        found = msgspec.json.decode(files.read(path), type=UsageBefore)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(
+            f"{files.url(path)} is not what was stored ({error}): delete it, the next results "
+            "write it anew"
+        ) from error
+    return found if found.model == recipe.model and found.answers else None
+
+
+def keep_usage(
+    files: Files, recipe: Recipe, partition_key: str, *, answers: int, usage: Usage
+) -> None:
+    """Keep what a partition's answers used, where it was told, for the quotes that follow."""
+    if answers and usage.input_tokens:
+        kept = UsageBefore(
+            model=recipe.model,
+            partition_key=partition_key,
+            answers=answers,
+            output_tokens=usage.output_tokens,
+        )
+        files.write(usage_path(recipe.inference), msgspec.json.encode(kept))
