@@ -118,5 +118,6 @@ class BatchSearch:
         if self._refusals:
             first = next(iter(self._refusals.values()))
             raise BatchUnknown(
-                f"cannot follow {', '.join(self._refusals)}: {first.message}", set(self._refusals)
+                f"cannot follow {', '.join(self._refusals)}: {first.message}",
+                ids=set(self._refusals),
             ) from cause or first

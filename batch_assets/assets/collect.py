@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from batch_assets.assets.metadata import (
     pending_metadata,
     raw_outputs_metadata,
 )
+from batch_assets.assets.progress import progress_metadata
 from batch_assets.assets.results_metadata import results_metadata
 from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.checks import blocked, check_event, check_specs
@@ -31,6 +33,7 @@ from batch_assets.domain.errors import (
     TransientError,
 )
 from batch_assets.stages.advance import Pending, advance, wave_progress
+from batch_assets.stages.expected import expected_of
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import held
 from batch_assets.stages.plan import layout_of, live_batches
@@ -153,6 +156,7 @@ class _CollectRun:
         self._examination = examination
         in_backfill = BACKFILL_TAG in context.run.tags
         self._wait = in_backfill if config.wait is None else config.wait
+        self._assets = _assets_to_make(context, keys)
         self._told: dict[str, tuple[str, WaitKind | None]] = {}
         wanted = set(config.partition_keys)
         self._open = [key for key in context.partition_keys if not wanted or key in wanted]
@@ -217,13 +221,16 @@ class _CollectRun:
         batches = live_batches(deployment, state.request_set)
         yield self._say_collected(partition_key, state, batches)
         for materialized in self._brought(partition_key, state, batches):
-            yield materialized.event(self._context)
-        selected = self._context.selected_asset_keys
-        if selected & {keys.results, keys.bundle}:
+            yield self._event(materialized)
+        if self._assets & {keys.results, keys.bundle}:
             yield from self._checked(partition_key)
-        if keys.bundle in selected:
-            yield self._exported(partition_key, state).event(self._context)
+        if keys.bundle in self._assets:
+            yield self._event(self._exported(partition_key, state))
         self._open.remove(partition_key)
+
+    def _event(self, materialized: Materialized) -> Any:
+        is_selected = materialized.key in self._context.selected_asset_keys
+        return (materialized.event if is_selected else materialized.logged)(self._context)
 
     def _say_pending(self, partition_key: str, state: Pending) -> Iterator[Any]:
         """Log where the partition stands, and observe it where that is news to this run."""
@@ -235,11 +242,20 @@ class _CollectRun:
         ending = "waiting" if self._wait else "the sensor collects it when the provider is done"
         why = "" if waiting_for is None else f" (for {waiting_for.kind}: {waiting_for.reason})"
         self._context.log.info(f"{partition_key}: {state.progress}{why}; {ending}")
-        batches = live_batches(self._deployment, state.request_set)
+        ledger, account = self._deployment.ledger, self._deployment.provider.account
+        found = ledger.polls.progress([self._keys.inference], request_set=state.request_set.id)
+        news = {each.request_set: each.stage for each in found if each.is_news}
+        if self._wait and found and not news and waiting_for is None:
+            return  # batches said so when they were sent, or the sensor since
+        ledger.polls.tell(news)
+        now = ledger.clock()
+        metadata = dict(
+            pending_metadata(state, live_batches(self._deployment, state.request_set), now)
+        )
+        for each in found:
+            metadata |= progress_metadata(each, expected_of(ledger, account), now)
         yield dg.AssetObservation(
-            asset_key=self._keys.batches,
-            partition=partition_key,
-            metadata=pending_metadata(state, batches, self._deployment.ledger.clock()),
+            asset_key=self._keys.batches, partition=partition_key, metadata=metadata
         )
 
     def _say_collected(
@@ -279,8 +295,8 @@ class _CollectRun:
     def _brought(
         self, partition_key: str, state: Resolution, batches: Sequence[Batch]
     ) -> Iterator[Materialized]:
-        """What came back and what it means, of what is selected."""
-        keys, selected = self._keys, self._context.selected_asset_keys
+        """What came back and what it means, of what is to be made."""
+        keys, selected = self._keys, self._assets
         files, layout = self._deployment.files, layout_of(state.request_set)
         raw_version, now = _raw_version(batches), self._deployment.ledger.clock()
         schema = results_schema(self._recipe.endpoint.arrow_type)
@@ -311,6 +327,21 @@ class _CollectRun:
             metadata=bundle_metadata(files.url(folder), bundle),
             inputs={self._keys.results: state.results.sha256},
         )
+
+
+def _assets_to_make(
+    context: dg.AssetExecutionContext, keys: InferenceKeys
+) -> AbstractSet[dg.AssetKey]:
+    """What the run selects, and what else its backfill wants of the same partitions.
+
+    Where partitions are collected while others are still submitted, Dagster's daemon launches runs
+    of raw_outputs alone, and takes what else such a run makes for made.
+    """
+    selected: AbstractSet[dg.AssetKey] = context.selected_asset_keys
+    backfill_id = context.run.tags.get(BACKFILL_TAG)
+    backfill = context.instance.get_backfill(backfill_id) if backfill_id else None
+    targets = set() if backfill is None else set(backfill.asset_selection or ())
+    return selected | (targets & keys.collected if selected else set())
 
 
 def _raw_version(batches: Sequence[Batch]) -> str:

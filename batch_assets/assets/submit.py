@@ -10,6 +10,7 @@ import dagster as dg
 from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.deployment import deployment_of
 from batch_assets.assets.events import Materialized, RunContext, failure_of
+from batch_assets.assets.health import why_nobody_asks
 from batch_assets.assets.keys import SUBMIT_POOL
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
 from batch_assets.assets.specs import InferenceSpecs
@@ -23,6 +24,9 @@ from batch_assets.stages.prepare import prepare
 from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.submit import Submission, submit
+
+#: Partitions of a run that are logged one by one.
+_LOGGED = 20
 
 #: How old the queue may be that a materialization shows.
 _QUEUE_READ_EVERY = timedelta(seconds=10)
@@ -51,6 +55,8 @@ def submit_assets(
         deployment = deployment_of(context, keys)
         loaded = replace(recipe, corpus=loaded_in(context, recipe.corpus))
         submissions = Submissions(context, deployment, loaded, specs)
+        if said := why_nobody_asks(context.instance, deployment.ledger, keys):
+            context.log.warning(said)
         failures: dict[str, Exception] = {}
         partition_keys, selected = context.partition_keys, context.selected_asset_keys
         with held(deployment.ledger, keys.inference, partition_keys, holder=deployment.owner):
@@ -101,8 +107,13 @@ class Submissions:
     def difference(self, manifest: Manifest) -> Difference:
         """What of it is other than what the partition had before."""
         found = difference(self._deployment, self._recipe, manifest)
-        self._context.log.info(f"{manifest.partition_key}: {found}")
+        self._log(f"{manifest.partition_key}: {found}")
         return found
+
+    def _log(self, said: str) -> None:
+        """Each line is an event of Dagster's; of many partitions their metadata says enough."""
+        if len(self._upstream) <= _LOGGED:
+            self._context.log.info(said)
 
     def requests(self, manifest: Manifest, found: Difference) -> Materialized:
         """`requests` of the partition."""
@@ -120,7 +131,7 @@ class Submissions:
         """`batches` of the partition, once what may be sent now is sent."""
         deployment, keys = self._deployment, self._specs.keys
         submission = submit(deployment, self._recipe, manifest)
-        self._context.log.info(f"{manifest.partition_key}: {_in_words(submission)}")
+        self._log(f"{manifest.partition_key}: {_in_words(submission)}")
         waiting = self._queue.newest() if submission.waiting_for is not None else []
         return Materialized(
             key=keys.batches,

@@ -86,8 +86,8 @@ class RequestRefused(TerminalError):
 class BatchUnknown(RequestRefused):
     """The provider does not know batches that it had."""
 
-    def __init__(self, message: str, ids: Collection[str]) -> None:
-        super().__init__(message)
+    def __init__(self, *args: object, ids: Collection[str] = ()) -> None:
+        super().__init__(*args)
         #: The provider's own ids of them.
         self.ids = ids
 

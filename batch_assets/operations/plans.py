@@ -10,7 +10,7 @@ from batch_assets.assets.keys import InferenceKeys
 from batch_assets.assets.location import LocatedInference
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
-from batch_assets.operations.cancelled import pause_cancelled
+from batch_assets.operations.backfills import left_to_backfills, pause_cancelled
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.operations.runs import UnfinishedRuns, partitions_at_rest
 from batch_assets.operations.standings import standings_of
@@ -57,6 +57,9 @@ def plans_of(
         order = inference.partitions.get_partition_keys(dynamic_partitions_store=context.instance)
         ready = standing.finished | (standing.sendable - runs.submitting(keys, order))
         ready -= runs.collecting(keys, order)
+        ready -= left_to_backfills(
+            context.instance, ready & standing.finished, standing.origins, keys.collected
+        )
         resting = ready & partitions_at_rest(context.instance, keys, order, ledger.clock())
         groups = groups_of(
             order,

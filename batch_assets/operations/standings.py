@@ -22,6 +22,8 @@ class Standing:
     stopped: set[str] = field(default_factory=set)
     #: Every one of them, those at the provider too.
     unresolved: set[str] = field(default_factory=set)
+    #: Who asked for each of them last: the id of a backfill or a run.
+    origins: dict[str, str] = field(default_factory=dict)
 
 
 def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[str, Standing]:
@@ -35,6 +37,7 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         request_set = wave[0].request_set
         standing, partition_key = standings[request_set.inference], request_set.partition_key
         standing.unresolved.add(partition_key)
+        standing.origins[partition_key] = request_set.origin
         progress = progress_of(wave)
         is_over = progress.is_collected and request_set.canary_state is not CanaryState.HELD
         cancelled = request_set.cancelled_at is not None and progress.is_settled
@@ -49,7 +52,10 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         standings[request_set.inference].sendable.add(request_set.partition_key)
     # What an earlier request set bought is collected too.
     for batch in ledger.batches(states={BatchState.ENDED}):
-        standings[batch.request_set.inference].finished.add(batch.request_set.partition_key)
+        request_set = batch.request_set
+        standing, partition_key = standings[request_set.inference], request_set.partition_key
+        standing.finished.add(partition_key)
+        standing.origins.setdefault(partition_key, request_set.origin)
     return standings
 
 

@@ -84,7 +84,7 @@ def quote_of(
     at = deployment.ledger.clock()
     price = price_of(recipe, deployment.provider, at, snapshot=manifest.price)
     most = most_output_tokens(first_body(deployment.files, manifest))
-    before = usage_before(deployment.files, recipe)
+    before = usage_before(deployment.files, recipe.inference, recipe.model)
     return quote(price, requests=requests, prompt_tokens=tokens, before=before, most=most)
 
 
@@ -130,9 +130,9 @@ def _with(asks: Usage, output_tokens: int) -> Usage:
     return asks + Usage(output_tokens=output_tokens)
 
 
-def usage_before(files: Files, recipe: Recipe) -> UsageBefore | None:
+def usage_before(files: Files, inference: str, model: str) -> UsageBefore | None:
     """What the inference's newest answers used, where they are of the same model."""
-    path = usage_path(recipe.inference)
+    path = usage_path(inference)
     if not files.exists(path):
         return None
     try:
@@ -142,7 +142,7 @@ def usage_before(files: Files, recipe: Recipe) -> UsageBefore | None:
             f"{files.url(path)} is not what was stored ({error}): delete it, the next results "
             "write it anew"
         ) from error
-    return found if found.model == recipe.model and found.answers else None
+    return found if found.model == model and found.answers else None
 
 
 def keep_usage(

@@ -477,7 +477,8 @@ def test_a_run_of_a_backfill_does_not_wait_when_it_is_told_so(world):
     assert world.materialized("results") == set()
 
 
-def test_a_run_that_waits_says_only_once_where_a_partition_stands(world):
+def test_a_run_that_waits_says_nothing_of_a_partition_that_is_told_already(world):
+    """That it is at the provider stands in the materialization of its batches."""
     naps: list[float] = []
 
     def provider_works(seconds: float) -> None:
@@ -492,7 +493,7 @@ def test_a_run_that_waits_says_only_once_where_a_partition_stands(world):
     [partition] = world.materialized("results")
     said = [each.metadata["progress"].value for each in world.observations(partition)]
     assert len(naps) == 5
-    assert said == ["1 collected", "1 at the provider"]
+    assert said == ["1 collected"]
 
 
 def test_trouble_at_the_provider_does_not_end_a_run_that_waits(world):

@@ -7,7 +7,11 @@ from batch_assets.domain import errors
 from batch_assets.domain.errors import BatchAssetsError, StaleMove, TerminalError, TransientError
 
 LEAF_WIDTH = 4
-CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if kind.__module__ == errors.__name__
+]
 
 
 def printed_tree() -> dict[str, str | None]:

@@ -1,9 +1,11 @@
-"""What a person cancelled in Dagster: nothing more is sent of what a backfill or run asked for.
+"""What Dagster's backfills say: which were cancelled, and which are about to collect.
 
-What the provider has of it finishes and is collected, unless a person cancels that too.
+Nothing more is sent of what a person cancelled. What the provider has of it finishes and is
+collected, unless a person cancels that too.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
@@ -14,6 +16,9 @@ from batch_assets.stages.control import pause
 
 #: Statuses of a backfill that a person ended (dagster 1.13, _core/execution/backfill.py).
 _CANCELLED = frozenset({"CANCELING", "CANCELED"})
+
+#: The status of one that goes on launching runs.
+_OPEN = "REQUESTED"
 
 #: Runs per query.
 _AT_ONCE = 500
@@ -57,3 +62,23 @@ def _why(ledger: Ledger, origin: str) -> str:
         f"its partitions, or resume_batches with the backfill {origin}, to go on; cancel_batches "
         "ends it"
     )
+
+
+def left_to_backfills(
+    instance: dg.DagsterInstance,
+    partition_keys: Collection[str],
+    origins: Mapping[str, str],
+    assets: AbstractSet[dg.AssetKey],
+) -> set[str]:
+    """The partitions that an open backfill, which asked for them, is about to collect itself.
+
+    A run of the sensor's for them would make the same again a moment before.
+    """
+    found = set()
+    for origin in {origins[key] for key in partition_keys if len(origins[key]) != _RUN_ID_LENGTH}:
+        backfill = instance.get_backfill(origin)
+        if backfill is None or backfill.status.value != _OPEN:
+            continue
+        if assets & set(backfill.asset_selection or ()):
+            found |= {key for key in partition_keys if origins[key] == origin}
+    return found
