@@ -147,8 +147,6 @@ class Ledger(BatchQueries):
                         not_before=not_before,
                     )
 
-    # Moves
-
     def reserve(
         self, batch: Batch, *, owner: str, lease: timedelta, budget: Budget
     ) -> Batch | Waiting:
@@ -317,16 +315,6 @@ class Ledger(BatchQueries):
                 lease_owner=None,
                 lease_until=None,
                 reason=reason,
-            )
-
-    def observe(self, batch: Batch, found: ProviderBatch, *, reason: str | None = None) -> None:
-        """Note what the provider said of a batch that it still works on."""
-        table = schema.batch
-        with self._writing.begin() as connection:
-            connection.execute(
-                table.update()
-                .where(table.c.id == batch.id, table.c.state == BatchState.SUBMITTED)
-                .values(polled_at=self.clock(), reason=reason, **observed(found))
             )
 
     def end(self, batch: Batch, found: ProviderBatch, *, owner: str) -> None:

@@ -66,12 +66,17 @@ def failed(
             kind=InferenceEventKind.FAILED,
             inference=name,
             partition_keys=found.partition_keys,
-            sentence=f"{name} failed for {counted(found.partition_keys)}. {said}\n"
-            f"{some_of(found.reasons)}",
+            sentence=f"{_what_failed(name, found)}. {said}\n{some_of(found.reasons)}",
             path=f"/runs/{found.newest_run}",
             open_partitions=left_open,
         )
         yield News(event=event, told=_reached(marks[name], until))
+
+
+def _what_failed(name: str, found: event_log.FailedRuns) -> str:
+    if not found.partition_keys:
+        return f"A run of {name} failed"
+    return f"{name} failed for {counted(found.partition_keys)}"
 
 
 def checks_failed(

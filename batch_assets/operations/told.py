@@ -36,10 +36,12 @@ class Cursor:
         return json.dumps({**vars(self), "standing": sorted(self.standing)})
 
     def event(self, name: str) -> int:
+        """The last one that was read, by the name of what is told of it."""
         return self.events.get(name, self.since)
 
     def reached(self, name: str, event: int) -> "Cursor":
-        return replace(self, events={**self.events, name: event})
+        """Never back: what is read again for another's sake was told."""
+        return replace(self, events={**self.events, name: max(event, self.event(name))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from batch_assets.domain.batch import MOVES, Account, BatchProblem, BatchState, 
 from batch_assets.domain.budget import Reservation
 from batch_assets.domain.errors import IllegalMove, LedgerError, StaleMove
 from batch_assets.domain.provider import Phase
+from batch_assets.ledger.polls import Sighting
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -178,7 +179,8 @@ def test_what_the_provider_says_of_an_open_batch_is_noted(ledger, ledger_clock):
     batch = submitted(ledger)
     ledger_clock.advance(timedelta(minutes=1))
 
-    ledger.observe(batch, a_provider_batch(status="finalizing", completed=7, failed=1))
+    found = a_provider_batch(status="finalizing", completed=7, failed=1)
+    ledger.polls.observe([Sighting(batch=batch, found=found)])
 
     found = ledger.batch(batch.id)
     assert (found.provider_status, found.completed, found.failed) == ("finalizing", 7, 1)
@@ -188,7 +190,8 @@ def test_what_the_provider_says_of_an_open_batch_is_noted(ledger, ledger_clock):
 def test_an_observation_that_comes_late_changes_nothing(ledger):
     batch = ended(ledger)
 
-    ledger.observe(batch, a_provider_batch(status="in_progress"))
+    found = a_provider_batch(status="in_progress")
+    ledger.polls.observe([Sighting(batch=batch, found=found)])
 
     assert ledger.batch(batch.id) == batch
 
@@ -284,7 +287,8 @@ def test_a_ledger_without_shards_plans_nothing(ledger):
 def test_the_phase_of_a_provider_does_not_move_a_batch_by_itself(ledger):
     batch = submitted(ledger)
 
-    ledger.observe(batch, a_provider_batch(phase=Phase.ENDED, status="completed"))
+    found = a_provider_batch(phase=Phase.ENDED, status="completed")
+    ledger.polls.observe([Sighting(batch=batch, found=found)])
 
     assert ledger.batch(batch.id).state is S.SUBMITTED
 
