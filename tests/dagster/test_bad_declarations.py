@@ -339,9 +339,7 @@ def test_an_unknown_deployment_is_refused_with_those_there_are(monkeypatch):
         chosen_deployment()
 
 
-@pytest.mark.parametrize(
-    "missing", ["OPENAI_API_KEY", "BATCH_ASSETS_LEDGER_URL", "BATCH_ASSETS_FILES_ROOT"]
-)
+@pytest.mark.parametrize("missing", ["BATCH_ASSETS_LEDGER_URL", "BATCH_ASSETS_FILES_ROOT"])
 def test_a_missing_variable_of_the_deployment_is_named_by_the_run(world, monkeypatch, missing):
     monkeypatch.setenv("BATCH_ASSETS_DEPLOYMENT", "production")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")

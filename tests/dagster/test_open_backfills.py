@@ -1,4 +1,4 @@
-"""A backfill and the sensor never collect the same partitions, and a cancelled one sends no more."""
+"""A backfill and the sensor collect no partition twice, and a cancelled one sends no more."""
 
 import dagster as dg
 import pytest

@@ -14,8 +14,6 @@ from batch_assets.domain.provider import Phase
 from batch_assets.ledger import Ledger
 from batch_assets.ledger.turns import DEMAND_LASTS
 
-pytest_plugins = ["ledger_fixtures"]
-
 S = BatchState
 FOUR = Budget(batches=4)
 

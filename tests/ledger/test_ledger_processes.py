@@ -18,8 +18,6 @@ from batch_assets.domain.batch import BatchState
 from batch_assets.domain.budget import Budget, Reservation
 from batch_assets.ledger import Ledger, schema
 
-pytest_plugins = ["ledger_fixtures"]
-
 
 def test_processes_that_open_an_empty_ledger_at_once_all_find_it_ready(crew, url):
     crew.all_do(look, url)

@@ -22,8 +22,6 @@ from batch_assets.domain.errors import IllegalMove, LedgerError, StaleMove
 from batch_assets.domain.provider import Phase
 from batch_assets.ledger.polls import Sighting
 
-pytest_plugins = ["ledger_fixtures"]
-
 S = BatchState
 
 BEGINS_IN = {

@@ -8,8 +8,6 @@ from ledger_world import LEASE, ended, open_set, planned
 from batch_assets.domain.batch import BatchState
 from batch_assets.ledger import Hold
 
-pytest_plugins = ["ledger_fixtures"]
-
 
 def test_a_new_request_set_is_current_and_in_its_first_wave(ledger, ledger_clock):
     opened = open_set(ledger)

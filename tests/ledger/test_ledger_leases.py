@@ -10,8 +10,6 @@ from batch_assets.domain.batch import Account, Batch, BatchState
 from batch_assets.domain.budget import Budget, Reservation
 from batch_assets.domain.errors import StaleMove
 
-pytest_plugins = ["ledger_fixtures"]
-
 S = BatchState
 
 

@@ -8,8 +8,6 @@ from batch_assets.ledger import Ledger, schema
 from batch_assets.ledger.engine import open_engine
 from batch_assets.ledger.turns import WANTED_EVERY
 
-pytest_plugins = ["ledger_fixtures"]
-
 
 @pytest.fixture
 def url(new_schema):

@@ -8,8 +8,6 @@ from ledger_world import ACCOUNT, collected, open_set, planned, submitted
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import StaleMove
 
-pytest_plugins = ["ledger_fixtures"]
-
 HOUR = timedelta(hours=1)
 
 

@@ -11,8 +11,6 @@ from ledger_world import ACCOUNT, ended, open_set, planned
 from batch_assets.domain.errors import LedgerError
 from batch_assets.ledger import Ledger, schema
 
-pytest_plugins = ["ledger_fixtures"]
-
 Insert = Callable[..., None]
 
 

@@ -13,8 +13,6 @@ from batch_assets.domain.errors import LedgerError, UnknownLedgerVersion
 from batch_assets.ledger import Ledger, migrations, schema
 from batch_assets.ledger.engine import open_engine
 
-pytest_plugins = ["ledger_fixtures"]
-
 
 def facts_of(engine: sa.Engine) -> dict[str, Any]:
     """Tables with what their columns are, as the database tells it."""

@@ -16,8 +16,6 @@ from batch_assets.domain.errors import StaleMove
 from batch_assets.ledger import Ledger, schema
 from batch_assets.ledger.statements import lock_account, move
 
-pytest_plugins = ["ledger_fixtures"]
-
 S = BatchState
 Meanwhile = Callable[[Callable[[], object]], "Future[object]"]
 
