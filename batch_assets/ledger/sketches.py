@@ -14,6 +14,7 @@ from batch_assets.domain.batch import BatchState, RequestSet, RequestSetId
 from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
 from batch_assets.ledger.rows import request_set_of
+from batch_assets.ledger.statements import lock_by_name
 
 _ON_ITS_WAY = frozenset(BatchState) - {BatchState.COLLECTED, BatchState.ABANDONED}
 
@@ -38,6 +39,8 @@ class Sketches:
         """Note the sketch of a request set, if it is not there yet."""
         table = schema.sketch
         with self._writing.begin() as connection:
+            # Of two that begin the same request set at once the second finds the first's.
+            lock_by_name(connection, f"sketch {request_set.id}")
             known = connection.execute(
                 sa.select(table.c.request_set_id)
                 .where(table.c.request_set_id == request_set.id)

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
@@ -132,6 +133,9 @@ class Daemon:
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch) -> Iterator[Daemon]:
     faults = RefusingOnce()
+    # Dagster keeps the definitions that it loaded last, which are of another test's folder.
+    ReconstructableJob.get_repository_definition.cache_clear()
+    ReconstructableJob.get_definition.cache_clear()
     with running_sandbox(tmp_path / "sandbox", latency=0, faults=faults) as sandbox:
         monkeypatch.setenv("BATCH_ASSETS_DEPLOYMENT", "sandbox")
         monkeypatch.setenv("BATCH_ASSETS_SANDBOX_URL", sandbox.base_url)

@@ -10,7 +10,7 @@ from typing import Any
 
 from factories import a_shard
 
-from batch_assets.domain.batch import Account, Batch, BatchState
+from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
 from batch_assets.domain.budget import Budget, Reservation
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import StaleMove
@@ -115,6 +115,12 @@ def look(ledger: Ledger, _: int) -> None:
 def open_request_sets(ledger: Ledger, number: int, digests: int) -> None:
     for turn in range(5):
         ledger.request_sets.open("words", f"p-{turn}", f"d{number % digests}")
+
+
+def add_sketches(ledger: Ledger, _: int, request_sets: Sequence[RequestSet]) -> None:
+    """Sketches of the same request sets, as of a run and the sensor that both begin them."""
+    for request_set in request_sets:
+        ledger.sketches.add(request_set, range(64))
 
 
 def plan_shards(ledger: Ledger, number: int, shards: Sequence[Shard]) -> None:

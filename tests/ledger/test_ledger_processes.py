@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from factories import a_shard
 from ledger_processes import (
     SPAWN,
+    add_sketches,
     die_in_a_transaction,
     look,
     open_request_sets,
@@ -51,6 +52,17 @@ def test_processes_that_plan_the_same_shards_plan_each_once(crew, ledger, url):
     crew.all_do(plan_shards, url, [a_shard(number) for number in range(5)])
 
     assert sorted(batch.shard for batch in ledger.batches()) == [0, 1, 2, 3, 4]
+
+
+def test_processes_that_sketch_the_same_request_sets_at_once_sketch_each_once(
+    crew, ledger, url, database
+):
+    opened = [ledger.request_sets.open("words", f"p-{turn}", "d") for turn in range(30)]
+
+    crew.all_do(add_sketches, url, opened)
+
+    with database.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.sketch)) == 30 * 64
 
 
 @pytest.mark.parametrize("digests", [1, 3])

@@ -51,6 +51,7 @@ PLACES = {
             "q.parquet",
             "request_set.json",
             "results.parquet",
+            "usage.json",
             "wave-0-shard-00000-attempt-1.errors.jsonl",
             "wave-0-shard-00000-attempt-1.output.jsonl",
             "wave-0-shard-00000-attempt-1.output.jsonl.zst",
