@@ -20,7 +20,7 @@ from batch_assets.assets.metadata import (
     pending_metadata,
     raw_outputs_metadata,
 )
-from batch_assets.assets.progress import progress_metadata
+from batch_assets.assets.progress import batch_counts, progress_metadata
 from batch_assets.assets.results_metadata import results_metadata
 from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.checks import blocked, check_event, check_specs
@@ -267,7 +267,11 @@ class _CollectRun:
         keys, deployment = self._keys, self._deployment
         request_set, digest = state.request_set, state.manifest.digest
         done = Pending(request_set=request_set, progress=wave_progress(deployment, request_set))
-        metadata = pending_metadata(done, batches, deployment.ledger.clock())
+        # Dagster shows it merged with what was observed before.
+        metadata = {
+            **pending_metadata(done, batches, deployment.ledger.clock()),
+            **batch_counts(done.progress),
+        }
         sent = Materialized(
             key=keys.batches,
             partition_key=partition_key,

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from batch_assets.domain.progress import WaveProgress
+from batch_assets.domain.progress import Progress, WaveProgress
 from batch_assets.ledger import Ledger
 from batch_assets.stages.expected import Expected
 
@@ -44,6 +44,17 @@ def observation_of(
     )
 
 
+def batch_counts(shards: Progress) -> Mapping[str, Any]:
+    """The batches of a wave by where they stand."""
+    return {
+        "batches_waiting": shards.planned,
+        "batches_open": shards.open,
+        "batches_ended": shards.ended,
+        "batches_collected": shards.collected,
+        "batches_refused": shards.stopped,
+    }
+
+
 def progress_metadata(
     progress: WaveProgress, expected: Expected, now: datetime
 ) -> Mapping[str, Any]:
@@ -56,11 +67,7 @@ def progress_metadata(
         "failed": progress.failed,
         "total": progress.requests,
         "share": progress.share,
-        "batches_waiting": shards.planned,
-        "batches_open": shards.open,
-        "batches_ended": shards.ended,
-        "batches_collected": shards.collected,
-        "batches_refused": shards.stopped,
+        **batch_counts(shards),
     }
     if progress.submitted_at is not None:
         metadata["age_hours"] = (now - progress.submitted_at).total_seconds() / 3600

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from batch_assets.assets.money import cost_entries, in_words, known
 from batch_assets.assets.tables import both_ends, cell, first_rows, link, table
-from batch_assets.domain.batch import Batch
+from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.outcome import Outcome
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import COLUMNS, Summary
@@ -95,13 +95,14 @@ def _tokens(summary: Summary) -> Mapping[str, Any]:
 
 def _wave_rows(resolution: Resolution) -> Iterator[Mapping[str, Any]]:
     """What each wave brought, used and cost."""
-    is_sent = resolution.request_set.is_wave_zero_sent
+    request_set = resolution.request_set
     waves = zip(resolution.summary.waves, resolution.bill.waves, strict=True)
     for number, (wave, cost) in enumerate(waves):
+        if number == 0 and not request_set.is_wave_zero_sent and not request_set.carried:
+            continue  # a canary went first, and nothing was carried over
         yield {
             "wave": number,
-            # What earlier request sets answered stands for a first wave that was not sent.
-            "what": "asked" if number or is_sent else "carried over",
+            "what": _what(request_set, number),
             "requests": wave.requests,
             "ok": wave.ok,
             "not_ok": wave.requests - wave.ok,
@@ -111,6 +112,14 @@ def _wave_rows(resolution: Resolution) -> Iterator[Mapping[str, Any]]:
             "output_tokens": wave.usage.output_tokens,
             "cost": "unknown" if cost is None else in_words(cost),
         }
+
+
+def _what(request_set: RequestSet, wave: int) -> str:
+    if wave == 0 and not request_set.is_wave_zero_sent:
+        return "carried over"
+    released = request_set.released_wave
+    is_canary = request_set.canary is not None and (released is None or wave < released)
+    return "canary" if is_canary else "asked"
 
 
 def _batch_row(batch: Batch) -> Mapping[str, Any]:

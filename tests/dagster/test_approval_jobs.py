@@ -189,9 +189,14 @@ def test_the_rest_follows_a_canary_that_passes_without_a_click(world):
     world.collect()
     world.collect()
 
+    newest, *_ = world.materializations("results", "a")
+    waves = [row.data for row in newest.metadata["waves"].records]
     assert first == 4
-    assert world.materialized("results") == {"a"}
     assert world.sent() == 2
+    assert [(row["wave"], row["what"], row["requests"]) for row in waves] == [
+        (1, "canary", 4),
+        (2, "asked", 8),
+    ]
 
 
 def test_the_rest_of_a_canary_that_fails_waits_for_a_person(world):

@@ -22,7 +22,7 @@ def test_only_lost_items_block_where_nothing_is_declared():
         "invalid_share": "at most 0.02",
         "refused_share": "at most 0.02",
         "truncated_share": "at most 0.02",
-        "token_estimate": "at least 0.5 and at most 1.5",
+        "token_estimate": "at least 0.25 and at most 1.5",
         "duplicate_answers": "at most 0.2",
         "label_drift": "at most 0.2",
     }
@@ -44,7 +44,7 @@ def test_off_means_that_the_check_is_not_made():
 def test_one_end_of_a_band_may_be_set_alone():
     found = rule("token_estimate", Checks(token_estimate=Check(at_most=3)))
 
-    assert (found.at_least, found.at_most) == (0.5, 3)
+    assert (found.at_least, found.at_most) == (0.25, 3)
 
 
 @pytest.mark.parametrize(
