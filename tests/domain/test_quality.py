@@ -84,7 +84,7 @@ def test_of_no_items_nothing_is_said():
     [
         (150, 100, 1.5, True),
         (151, 100, 1.51, False),
-        (49, 100, 0.49, False),
+        (24, 100, 0.24, False),
         # Images and moderations have no prompt tokens.
         (0, 100, None, True),
         (100, 0, None, True),
