@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from batch_assets.assets.chunks import (
+    from batch_assets.assets.partitions_per_run import (
         PartitionsPerRun,
     )
     from batch_assets.component import (
@@ -121,7 +121,7 @@ _HOMES = {
     "LedgerResource": "batch_assets.resources.ledger",
     "OpenAIResource": "batch_assets.resources.openai",
     "Output": "batch_assets.prompt",
-    "PartitionsPerRun": "batch_assets.assets.chunks",
+    "PartitionsPerRun": "batch_assets.assets.partitions_per_run",
     "Prices": "batch_assets.prices.declared",
     "Prompt": "batch_assets.prompt",
     "RequestFileCorpus": "batch_assets.corpus.request_files",

@@ -8,6 +8,7 @@ import dagster as dg
 
 from batch_assets.domain.checks import Rule, Severity
 from batch_assets.domain.errors import BlockedByChecks
+from batch_assets.domain.plain_text import cell
 from batch_assets.domain.quality import Evaluation
 
 _SEVERITIES = {
@@ -45,10 +46,6 @@ _WAYS_OUT = {
     "label_drift": "look at the labels that moved: correct the prompt or the model if the items "
     "did not change, or raise checks.label_drift",
 }
-
-
-#: Longest text of a table's cell.
-_LONGEST = 300
 
 
 def check_specs(
@@ -110,15 +107,11 @@ def _metadata(partition_key: str, evaluation: Evaluation) -> Mapping[str, Any]:
     if evaluation.worst:
         metadata["worst"] = dg.MetadataValue.table(
             [
-                dg.TableRecord({"what": _shown(what), "count_or_share": round(float(amount), 6)})
+                dg.TableRecord({"what": cell(what), "count_or_share": round(float(amount), 6)})
                 for what, amount in evaluation.worst
             ]
         )
     return metadata
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def blocked(evaluations: Sequence[Evaluation], *, ask_again: str) -> BlockedByChecks | None:

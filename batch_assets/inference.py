@@ -8,7 +8,7 @@ import dagster as dg
 
 from batch_assets.assets import collect_assets, submit_assets
 from batch_assets.assets.automation import conditions_of, freshness_of
-from batch_assets.assets.chunks import PartitionsPerRun
+from batch_assets.assets.partitions_per_run import PartitionsPerRun
 from batch_assets.assets.specs import Translate, inference_specs
 from batch_assets.corpus import Corpus
 from batch_assets.corpus.partitioning import DiscoveredKeys

@@ -11,15 +11,15 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.deployment import deployment_of
-from batch_assets.assets.events import Materialized, failure_of
+from batch_assets.assets.events import Failures, Materialized
 from batch_assets.assets.keys import BACKFILL_TAG, COLLECT_POOL, InferenceKeys
 from batch_assets.assets.metadata import (
     bundle_metadata,
     pending_metadata,
     raw_outputs_metadata,
 )
+from batch_assets.assets.partitions_per_run import PartitionsPerRun
 from batch_assets.assets.progress import batch_counts, progress_metadata
 from batch_assets.assets.results_metadata import results_metadata
 from batch_assets.assets.specs import InferenceSpecs
@@ -33,7 +33,7 @@ from batch_assets.domain.errors import (
     TransientError,
 )
 from batch_assets.stages.advance import Pending, advance, wave_progress
-from batch_assets.stages.expected import expected_of
+from batch_assets.stages.expected import Expected, expected_of
 from batch_assets.stages.export import export
 from batch_assets.stages.lease import held
 from batch_assets.stages.plan import layout_of, live_batches
@@ -95,11 +95,10 @@ def collect_assets(
         if not context.selected_asset_keys:
             yield from _check_again(context, examination, keys, all_partitions)
             return
-        run = _CollectRun(context, config, recipe, keys, deployment, examination, sleep)
+        run = _CollectRun(context, config, recipe, specs, deployment, examination, sleep)
         with run.in_hands():
             yield from run.events()
-        if run.failures:
-            raise failure_of(run.failures, "collect")
+        run.failures.raise_any("collect")
 
     return collect_
 
@@ -121,18 +120,14 @@ def _check_again(
             f"no partition has results to check: materialize {keys.results.to_user_string()}",
             allow_retries=False,
         )
-    failures: dict[str, Exception] = {}
+    failures = Failures(context)
     selected = {check.name for check in context.selected_asset_check_keys}
     for partition_key in there:
-        try:
+        with failures.of(partition_key):
             for evaluation in examination.of(partition_key):
                 if evaluation.name in selected:
                     yield check_event(keys.results, partition_key, evaluation)
-        except BatchAssetsError as error:
-            context.log.error(f"{partition_key}: {error}")
-            failures[partition_key] = error
-    if failures:
-        raise failure_of(failures, "checking")
+    failures.raise_any("checking")
 
 
 class _CollectRun:
@@ -143,24 +138,27 @@ class _CollectRun:
         context: dg.AssetExecutionContext,
         config: CollectConfig,
         recipe: Recipe,
-        keys: InferenceKeys,
+        specs: InferenceSpecs,
         deployment: Deployment,
         examination: Examination,
         sleep: Callable[[float], None],
     ) -> None:
         self._context = context
         self._recipe = recipe
-        self._keys = keys
+        self._specs = specs
+        self._keys = specs.keys
         self._sleep = sleep
         self._deployment = deployment
         self._examination = examination
         in_backfill = BACKFILL_TAG in context.run.tags
         self._wait = in_backfill if config.wait is None else config.wait
-        self._assets = _assets_to_make(context, keys)
+        self._assets = _assets_to_make(context, specs.keys)
         self._told: dict[str, tuple[str, WaitKind | None]] = {}
+        #: What is known of the account's turnaround; read once for all partitions of a look.
+        self._expected: Expected | None = None
         wanted = set(config.partition_keys)
         self._open = [key for key in context.partition_keys if not wanted or key in wanted]
-        self.failures: dict[str, Exception] = {}
+        self.failures = Failures(context)
 
     @contextmanager
     def in_hands(self) -> Iterator[None]:
@@ -178,6 +176,7 @@ class _CollectRun:
     def events(self) -> Iterator[Any]:
         """What the run has to tell Dagster, as it happens."""
         while True:
+            self._expected = None
             for partition_key in list(self._open):
                 try:
                     yield from self._advance(partition_key)
@@ -200,8 +199,7 @@ class _CollectRun:
         if self._wait and isinstance(error, TransientError | AccountRefused):
             self._context.log.warning(f"{partition_key}: {error}")
             return
-        self._context.log.error(f"{partition_key}: {error}")
-        self.failures[partition_key] = error
+        self.failures.add(partition_key, error)
         self._open.remove(partition_key)
 
     def _advance(self, partition_key: str) -> Iterator[Any]:
@@ -242,7 +240,7 @@ class _CollectRun:
         ending = "waiting" if self._wait else "the sensor collects it when the provider is done"
         why = "" if waiting_for is None else f" (for {waiting_for.kind}: {waiting_for.reason})"
         self._context.log.info(f"{partition_key}: {state.progress}{why}; {ending}")
-        ledger, account = self._deployment.ledger, self._deployment.provider.account
+        ledger = self._deployment.ledger
         found = ledger.polls.progress([self._keys.inference], request_set=state.request_set.id)
         news = {each.request_set: each.stage for each in found if each.is_news}
         if self._wait and found and not news and waiting_for is None:
@@ -253,7 +251,9 @@ class _CollectRun:
             pending_metadata(state, live_batches(self._deployment, state.request_set), now)
         )
         for each in found:
-            metadata |= progress_metadata(each, expected_of(ledger, account), now)
+            if self._expected is None:
+                self._expected = expected_of(ledger, self._deployment.provider.account)
+            metadata |= progress_metadata(each, self._expected, now)
         yield dg.AssetObservation(
             asset_key=self._keys.batches, partition=partition_key, metadata=metadata
         )
@@ -277,6 +277,7 @@ class _CollectRun:
             partition_key=partition_key,
             data_version=digest,
             metadata=metadata,
+            code_version=self._specs.code_version(keys.batches),
             inputs={keys.requests: digest},
         )
         if sent.is_news(self._context):
@@ -309,6 +310,7 @@ class _CollectRun:
                 key=keys.raw_outputs,
                 partition_key=partition_key,
                 data_version=raw_version,
+                code_version=self._specs.code_version(keys.raw_outputs),
                 metadata=raw_outputs_metadata(state, batches, files, now),
                 inputs={keys.batches: state.manifest.digest},
             )
@@ -317,6 +319,7 @@ class _CollectRun:
                 key=keys.results,
                 partition_key=partition_key,
                 data_version=state.results.sha256,
+                code_version=self._specs.code_version(keys.results),
                 metadata=results_metadata(state, schema, files.url(layout.results)),
                 inputs={keys.raw_outputs: raw_version},
             )
@@ -328,6 +331,7 @@ class _CollectRun:
             key=self._keys.bundle,
             partition_key=partition_key,
             data_version=folder.rsplit("/", 1)[-1],
+            code_version=self._specs.code_version(self._keys.bundle),
             metadata=bundle_metadata(files.url(folder), bundle),
             inputs={self._keys.results: state.results.sha256},
         )

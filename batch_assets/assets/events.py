@@ -5,11 +5,14 @@ all of them one data version.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+
+from batch_assets.domain.errors import BatchAssetsError
 
 #: Tags by which Dagster reads a materialization's data version and provenance (dagster 1.13,
 #: _core/definitions/data_version.py); a test holds them to the installed version.
@@ -34,8 +37,7 @@ class Materialized:
     partition_key: str
     data_version: str
     metadata: Mapping[str, Any]
-    #: The asset's, where an op says so that is not the asset's own. An asset without one has the
-    #: run's id for it.
+    #: The asset's; one without has the run's id for it.
     code_version: str | None = None
     #: Data versions of the assets it was made from.
     inputs: Mapping[dg.AssetKey, str] = field(default_factory=dict)
@@ -73,14 +75,10 @@ class Materialized:
 
         An asset without a code version has the run's id for one.
         """
-        code_version = self.code_version
-        if isinstance(context, dg.AssetExecutionContext):
-            spec = context.assets_def.specs_by_key.get(self.key)
-            code_version = code_version if spec is None else spec.code_version
         tags = {
             DATA_VERSION: self.data_version,
             DATA_VERSION_IS_USER_PROVIDED: "true",
-            CODE_VERSION: code_version or context.run.run_id,
+            CODE_VERSION: self.code_version or context.run.run_id,
         }
         for key, version in self.inputs.items():
             name = key.to_user_string()
@@ -100,7 +98,32 @@ def _newest(context: RunContext, key: dg.AssetKey, partition_key: str) -> dg.Eve
     return records[0] if records else None
 
 
-def failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:
+class Failures:
+    """Partitions that failed in a run, each with its error; the others go on."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._errors: dict[str, BatchAssetsError] = {}
+
+    @contextmanager
+    def of(self, partition_key: str) -> Iterator[None]:
+        """What fails in this block is the partition's failure, and no other's."""
+        try:
+            yield
+        except BatchAssetsError as error:
+            self.add(partition_key, error)
+
+    def add(self, partition_key: str, error: BatchAssetsError) -> None:
+        self._context.log.error(f"{partition_key}: {error}")
+        self._errors[partition_key] = error
+
+    def raise_any(self, stage: str) -> None:
+        """Raise the failure of the run, where a partition failed."""
+        if self._errors:
+            raise _failure_of(self._errors, stage)
+
+
+def _failure_of(failures: Mapping[str, Exception], stage: str) -> dg.Failure:
     """The failure of a run in which some partitions failed; the others are materialized."""
     together: defaultdict[str, list[str]] = defaultdict(list)
     for partition_key, error in failures.items():

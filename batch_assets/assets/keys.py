@@ -55,6 +55,11 @@ class InferenceKeys:
         return self.of("bundle")
 
     @property
+    def submitted(self) -> frozenset[dg.AssetKey]:
+        """The assets that the submitting op makes."""
+        return frozenset({self.requests, self.batches})
+
+    @property
     def collected(self) -> frozenset[dg.AssetKey]:
         """The assets that the collecting op makes."""
         return frozenset({self.raw_outputs, self.results, self.bundle})

@@ -9,8 +9,6 @@ import dagster as dg
 from batch_assets.assets.money import quote_entries
 from batch_assets.assets.tables import (
     batches_entries,
-    both_ends,
-    cell,
     difference_table,
     first_rows,
     link,
@@ -19,6 +17,7 @@ from batch_assets.assets.tables import (
 )
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.control import Waiting
+from batch_assets.domain.plain_text import both_ends, cell
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.stages.advance import Pending

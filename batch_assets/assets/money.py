@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from batch_assets.assets.tables import cell
+from batch_assets.domain.plain_text import cell
 from batch_assets.domain.price import Price, UnitPrices
 from batch_assets.stages.bill import Bill
 from batch_assets.stages.quote import Quote

@@ -12,9 +12,10 @@ import dagster as dg
 import pyarrow as pa
 
 from batch_assets.assets.money import cost_entries, in_words, known
-from batch_assets.assets.tables import both_ends, cell, first_rows, link, table
+from batch_assets.assets.tables import first_rows, link, table, whole_seconds
 from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.outcome import Outcome
+from batch_assets.domain.plain_text import both_ends, cell
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import COLUMNS, Summary
 
@@ -125,11 +126,7 @@ def _what(request_set: RequestSet, wave: int) -> str:
 def _batch_row(batch: Batch) -> Mapping[str, Any]:
     """A batch that is done: how long it took from its submission to its end."""
     begin, end = batch.submitted_at, batch.ended_at
-    took = (
-        ""
-        if begin is None or end is None
-        else str(timedelta(seconds=int((end - begin).total_seconds())))
-    )
+    took = "" if begin is None or end is None else whole_seconds(end - begin)
     return {
         "batch": int(batch.id),
         "wave": batch.wave,

@@ -7,16 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from batch_assets.assets.chunks import PartitionsPerRun
 from batch_assets.assets.deployment import deployment_of
-from batch_assets.assets.events import Materialized, RunContext, failure_of
+from batch_assets.assets.events import Failures, Materialized, RunContext
 from batch_assets.assets.health import why_nobody_asks
 from batch_assets.assets.keys import SUBMIT_POOL
 from batch_assets.assets.metadata import batches_metadata, requests_metadata
+from batch_assets.assets.partitions_per_run import PartitionsPerRun
 from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.assets.upstream import loaded_in, upstream_versions
 from batch_assets.domain.batch import Batch
-from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.files.manifest import Manifest
 from batch_assets.stages.difference import Difference, difference
 from batch_assets.stages.lease import held
@@ -57,22 +56,18 @@ def submit_assets(
         submissions = Submissions(context, deployment, loaded, specs)
         if said := why_nobody_asks(context.instance, deployment.ledger, keys):
             context.log.warning(said)
-        failures: dict[str, Exception] = {}
+        failures = Failures(context)
         partition_keys, selected = context.partition_keys, context.selected_asset_keys
         with held(deployment.ledger, keys.inference, partition_keys, holder=deployment.owner):
             for partition_key in partition_keys:
-                try:
+                with failures.of(partition_key):
                     manifest = submissions.prepared(partition_key)
                     if keys.requests in selected:
                         found = submissions.difference(manifest)
                         yield submissions.requests(manifest, found).event(context)
                     if keys.batches in selected:
                         yield submissions.batches(manifest).event(context)
-                except BatchAssetsError as error:
-                    context.log.error(f"{partition_key}: {error}")
-                    failures[partition_key] = error
-        if failures:
-            raise failure_of(failures, "submit")
+        failures.raise_any("submit")
 
     return submit_
 

@@ -4,7 +4,6 @@ An event is written for each partition and kept for ever, so what it says is bou
 are cut, long tables too, with how much of them is not shown.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,19 +13,8 @@ from typing import Any
 import dagster as dg
 
 from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.plain_text import cell
 from batch_assets.stages.difference import Difference
-
-#: Longest text of one table cell; the whole text is in the files.
-_LONGEST_CELL = 300
-
-#: Bytes that a character may have on average, as the event log has it: it escapes all but ASCII.
-_BYTES_EACH = 2
-
-#: What no page shows as it is, or what would change how the text beside it is shown: control
-#: characters but tab and newline, halves of surrogate pairs, changes of the writing direction.
-_UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -51,27 +39,6 @@ def first_rows(
     if rest := sum(1 for _ in found):
         entries[f"{name}_not_shown"] = rest
     return entries
-
-
-def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
-    """The value as plain text, cut where it is long."""
-    whole = "" if value is None else str(value)
-    beginning = _UNSHOWABLE.sub("\ufffd", whole[:longest].replace("\r\n", "\n"))
-    text = beginning
-    most_bytes = _BYTES_EACH * longest
-    while (size := len(json.dumps(text)) - len('""')) > most_bytes:
-        # No character has more bytes than a pair of escapes, so never more is cut than has to be.
-        text = text[: -max(1, (size - most_bytes) // len("\\ud83d\\ude00"))]
-    return text if len(whole) <= longest and text == beginning else f"{text}…"
-
-
-def both_ends(text: str, *, longest: int = _LONGEST_CELL) -> str:
-    """A prompt as plain text, cut in its middle: instructions begin it, the row's text ends it."""
-    if len(text) <= longest:
-        return cell(text, longest=longest)
-    head = longest // 3
-    tail = longest - head
-    return f"{cell(text[:head], longest=head)} … {cell(text[-tail:], longest=tail)}"
 
 
 def link(url: str) -> dg.MetadataValue[Any]:
@@ -164,10 +131,14 @@ def queue_table(queue: Sequence[Batch]) -> dg.MetadataValue[Any]:
     )
 
 
+def whole_seconds(duration: timedelta) -> str:
+    return str(timedelta(seconds=int(duration.total_seconds())))
+
+
 def _age(batch: Batch, now: datetime) -> str:
     """Time since it was planned; of one that has ended, until then."""
     until = batch.ended_at or now
-    return str(timedelta(seconds=int((until - batch.created_at).total_seconds())))
+    return whole_seconds(until - batch.created_at)
 
 
 def _reason(batch: Batch, now: datetime) -> str | None:

@@ -79,6 +79,12 @@ class Choice(Declared):
         return {"anyOf": [*spelled_out, *cls.short_forms]}
 
 
+def schema_file(output: str, *folders: Path | None) -> str:
+    """Where a `.json` output lies: in the first folder that has it, else in the last."""
+    places = [folder / output for folder in folders if folder is not None]
+    return str(next((path for path in places if path.is_file()), places[-1]))
+
+
 def rooted(path: str, project_root: Path) -> str:
     """The path as every process finds it; a URL is one already."""
     return path if "://" in path else str(project_root / path)

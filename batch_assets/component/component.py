@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 from pydantic.fields import FieldInfo
 
 from batch_assets.component.checks import ChecksModel
-from batch_assets.component.chunks import PartitionsPerRunModel
+from batch_assets.component.choice import schema_file
 from batch_assets.component.corpora import CorpusModel
+from batch_assets.component.partitions_per_run import PartitionsPerRunModel
 from batch_assets.component.prices import PricesModel
 from batch_assets.component.prompts import PromptModel
 from batch_assets.component.retries import RetriesModel
@@ -217,8 +218,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
         """
         output = self.output
         if isinstance(output, str) and output.endswith(".json"):
-            places = [each / output for each in (folder, project_root) if each is not None]
-            output = str(next((path for path in places if path.is_file()), places[-1]))
+            output = schema_file(output, folder, project_root)
         return Inference(
             name=self.name,
             corpus=self.corpus.corpus(project_root),
@@ -228,7 +228,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
             output=output,
             settings=self.settings,
             retries=self.retries.policy(),
-            partitions_per_run=self.partitions_per_run.chunks(),
+            partitions_per_run=self.partitions_per_run.declared(),
             rows_per_request=self.rows_per_request,
             reuse=self.reuse,
             approval=self.approval,

@@ -9,7 +9,7 @@ import click
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from batch_assets.component.choice import rooted
+from batch_assets.component.choice import rooted, schema_file
 from batch_assets.corpus import Corpus, FileCorpus
 from batch_assets.corpus.asset import AssetCorpus
 from batch_assets.domain.errors import BatchAssetsError, CorpusError, DeclarationError
@@ -122,7 +122,7 @@ def _checked(given: ScaffoldParams, name: str, folder: Path, root: Path) -> Iter
         corpus = AssetCorpus(key=name, item_id=given.item_id)
     output: Any = {"labels": given.labels} if given.labels else given.output
     if isinstance(output, str) and output.endswith(".json"):
-        output = str(next((path for path in (folder / output,) if path.is_file()), root / output))
+        output = schema_file(output, folder, root)
     try:
         output_of(output)
     except DeclarationError as error:

@@ -28,15 +28,23 @@ class Scope:
 
     def covers(self, batch: Batch) -> bool:
         """Whether the batch is of the scope."""
-        if self.account is not None:
-            return self.account == batch.account
         request_set = batch.request_set
-        if self.origin is not None:
-            return self.origin == request_set.origin
-        return self.inference == request_set.inference and self.partition_key in (
-            None,
-            request_set.partition_key,
+        return self.covers_what(
+            account=batch.account,
+            inference=request_set.inference,
+            partition_key=request_set.partition_key,
+            origin=request_set.origin,
         )
+
+    def covers_what(
+        self, *, account: Account, inference: str, partition_key: str, origin: str
+    ) -> bool:
+        """Whether batches of these are of the scope."""
+        if self.account is not None:
+            return self.account == account
+        if self.origin is not None:
+            return self.origin == origin
+        return self.inference == inference and self.partition_key in (None, partition_key)
 
     def __str__(self) -> str:
         if self.account is not None:

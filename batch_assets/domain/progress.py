@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_assets.domain.batch import HOLDING, Batch, BatchState, RequestSetId
+from batch_assets.domain.batch import (
+    HOLDING,
+    Batch,
+    BatchState,
+    CanaryState,
+    RequestSet,
+    RequestSetId,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +116,19 @@ class WaveProgress:
         if shards.ended:
             return "ended"
         return "stopped" if shards.stopped else "collected"
+
+
+def is_complete(request_set: RequestSet, progress: Progress) -> bool:
+    """Whether the wave on its way returns nothing more, and what it brought can be resolved.
+
+    A cancelled one has shards that were never sent. Of one whose canary did not pass, a person is
+    to say how it goes on.
+    """
+    if request_set.cancelled_at is not None:
+        return progress.is_settled
+    if request_set.canary_state is CanaryState.HELD:
+        return False
+    return request_set.carried is not None and progress.is_collected
 
 
 def progress_of(batches: Iterable[Batch]) -> Progress:

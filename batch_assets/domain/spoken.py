@@ -1,5 +1,6 @@
-"""Times and durations as a person says them."""
+"""Times, durations and lists as a person says them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 #: Units from the largest, each used from twice its size on.
@@ -8,6 +9,13 @@ _UNITS = (
     (timedelta(hours=1), "h"),
     (timedelta(minutes=1), "min"),
 )
+
+
+def first_of(said: Iterable[str], most: int) -> list[str]:
+    """The first of many clauses, and how many more there are."""
+    clauses = list(said)
+    more = len(clauses) - most
+    return [*clauses[:most], f"and {more:,} more such"] if more > 0 else clauses
 
 
 def spoken_age(age: timedelta) -> str:

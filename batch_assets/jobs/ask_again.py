@@ -13,6 +13,7 @@ from batch_assets.assets.tables import batches_table
 from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.domain.outcome import Outcome
 from batch_assets.jobs.given import check_partitions
+from batch_assets.jobs.one_op import job_of_one_op
 from batch_assets.stages.ask_again import ASKABLE, ask_again
 from batch_assets.stages.plan import live_batches
 from batch_assets.stages.recipe import Deployment, Recipe
@@ -62,21 +63,7 @@ def ask_again_job(
             )
         return dg.Output(None, metadata=counts)
 
-    @dg.config_mapping(config_schema=AskAgainConfig.to_fields_dict())
-    def filled_in(config: dict[str, Any]) -> dict[str, Any]:
-        """The Launchpad asks for this and nothing else."""
-        return {"ops": {keys.ask_again_op: {"config": config}}}
-
-    @dg.job(
-        name=keys.ask_again_job,
-        description=about,
-        executor_def=dg.in_process_executor,
-        config=filled_in,
-    )
-    def job_() -> None:
-        ask_again_()
-
-    return job_
+    return job_of_one_op(ask_again_, AskAgainConfig, name=keys.ask_again_job, description=about)
 
 
 def _outcomes(given: Sequence[str]) -> AbstractSet[Outcome]:

@@ -9,14 +9,13 @@ import dagster as dg
 from pydantic import Field
 
 from batch_assets.assets.deployment import deployment_from
-from batch_assets.assets.events import failure_of
-from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.events import Failures
 from batch_assets.assets.specs import InferenceSpecs
 from batch_assets.assets.submit import Submissions
 from batch_assets.assets.tables import table
 from batch_assets.assets.upstream import loaded_in
-from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.jobs.given import check_partitions
+from batch_assets.jobs.one_op import job_of_one_op
 from batch_assets.stages.difference import Difference
 from batch_assets.stages.lease import held
 from batch_assets.stages.recipe import Recipe
@@ -55,46 +54,14 @@ def submit_changed_job(
     ) -> dg.Output[None]:
         found = _Changes(context, config, recipe, specs)
         order = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
-        for event in found.submitted(_chosen(context, config, keys, order)):
+        for event in found.submitted(found.chosen(order)):
             context.log_event(event)
-        if found.failures:
-            raise failure_of(found.failures, "submit_changed")
+        found.failures.raise_any("submit_changed")
         return dg.Output(None, metadata=found.metadata())
 
-    @dg.config_mapping(config_schema=SubmitChangedConfig.to_fields_dict())
-    def filled_in(config: dict[str, Any]) -> dict[str, Any]:
-        """The Launchpad asks for this and nothing else."""
-        return {"ops": {keys.submit_changed_op: {"config": config}}}
-
-    @dg.job(
-        name=keys.submit_changed_job,
-        description=about,
-        executor_def=dg.in_process_executor,
-        config=filled_in,
+    return job_of_one_op(
+        submit_changed_, SubmitChangedConfig, name=keys.submit_changed_job, description=about
     )
-    def job_() -> None:
-        submit_changed_()
-
-    return job_
-
-
-def _chosen(
-    context: dg.OpExecutionContext,
-    config: SubmitChangedConfig,
-    keys: InferenceKeys,
-    order: Sequence[str],
-) -> Sequence[str]:
-    """The partitions to look at, in their order."""
-    if config.partition_keys:
-        check_partitions(keys.inference, config.partition_keys, order)
-        named = set(config.partition_keys)
-        return [key for key in order if key in named]
-    if config.new_partitions:
-        return order
-    deployment = deployment_from(context.resources, keys.provider, owner=context.run.run_id)
-    current = deployment.ledger.request_sets.current_ones(keys.inference)
-    submitted = {each.partition_key for each in current}
-    return [key for key in order if key in submitted]
 
 
 class _Changes:
@@ -118,7 +85,20 @@ class _Changes:
         self._submissions = Submissions(context, self._deployment, loaded, specs)
         self._changed: dict[str, Difference] = {}
         self._counts: Counter[str] = Counter()
-        self.failures: dict[str, Exception] = {}
+        self.failures = Failures(context)
+
+    def chosen(self, order: Sequence[str]) -> Sequence[str]:
+        """The partitions to look at, in their order."""
+        config, inference = self._config, self._keys.inference
+        if config.partition_keys:
+            check_partitions(inference, config.partition_keys, order)
+            named = set(config.partition_keys)
+            return [key for key in order if key in named]
+        if config.new_partitions:
+            return order
+        current = self._deployment.ledger.request_sets.current_ones(inference)
+        submitted = {each.partition_key for each in current}
+        return [key for key in order if key in submitted]
 
     def submitted(self, partition_keys: Sequence[str]) -> Iterator[dg.AssetMaterialization]:
         """Each partition that changed, as it is sent."""
@@ -126,11 +106,8 @@ class _Changes:
         holder = self._deployment.owner
         with held(ledger, keys.inference, partition_keys, holder=holder):
             for partition_key in partition_keys:
-                try:
+                with self.failures.of(partition_key):
                     yield from self._submitted(partition_key)
-                except BatchAssetsError as error:
-                    self._context.log.error(f"{partition_key}: {error}")
-                    self.failures[partition_key] = error
 
     def _submitted(self, partition_key: str) -> Iterator[dg.AssetMaterialization]:
         manifest = self._submissions.prepared(partition_key)

@@ -1,6 +1,6 @@
 """What a look at a provider writes down of many batches, and what the next one is planned by."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,12 +15,10 @@ from batch_assets.domain.provider import ProviderBatch
 from batch_assets.ledger import schema
 from batch_assets.ledger.engine import writing
 from batch_assets.ledger.rows import observed
+from batch_assets.ledger.statements import UNITS, in_portions
 
 #: Ended batches of an account that tell how long the next ones take.
 _NEWEST_ENDED = 500
-
-#: Databases limit the parameters of one statement.
-_IDS_PER_STATEMENT = 500
 
 #: Columns that follow what the provider says.
 _OBSERVED = ("provider_status", "completed", "failed")
@@ -83,7 +81,7 @@ class Polls:
         same = [each.batch.id for each in sightings if not each.is_news]
         stands = table.c.state == BatchState.SUBMITTED
         with self._writing.begin() as connection:
-            for some in _in_portions(same):
+            for some in in_portions(same):
                 connection.execute(
                     table.update().where(table.c.id.in_(some), stands).values(**seen)
                 )
@@ -110,7 +108,7 @@ class Polls:
         """The provider says that it does not know these submitted batches."""
         table = schema.batch
         with self._writing.begin() as connection:
-            for some in _in_portions([batch.id for batch in batches]):
+            for some in in_portions([batch.id for batch in batches]):
                 connection.execute(
                     table.update()
                     .where(table.c.id.in_(some), table.c.state == BatchState.SUBMITTED)
@@ -146,7 +144,6 @@ class Polls:
     def waiting(self, account: Account) -> Sequence[Unsent]:
         """The account's planned batches, counted by request set and the time they wait for."""
         table, sets = schema.batch, schema.request_set
-        units = ("requests", "tokens", "inputs")
         later = sa.case((table.c.not_before > self._clock(), table.c.not_before), else_=None)
         with self._engine.connect() as connection:
             rows = connection.execute(
@@ -157,7 +154,7 @@ class Polls:
                     sets.c.origin,
                     sa.func.count().label("batches"),
                     sa.type_coerce(later, schema.UtcTimestamp()).label("not_before"),
-                    *(sa.func.min(table.c[unit]).label(unit) for unit in units),
+                    *(sa.func.min(table.c[unit]).label(unit) for unit in UNITS),
                 )
                 .join(sets, sets.c.id == table.c.request_set_id)
                 .where(table.c.account == account, _is(BatchState.PLANNED))
@@ -172,7 +169,7 @@ class Polls:
                 origin=row.origin,
                 batches=row.batches,
                 not_before=row.not_before,
-                smallest=Reservation(batches=1, **{unit: getattr(row, unit) for unit in units}),
+                smallest=Reservation(batches=1, **{unit: getattr(row, unit) for unit in UNITS}),
             )
             for row in rows
         ]
@@ -279,7 +276,3 @@ def _progress(rows: Sequence[Any]) -> WaveProgress:
 def _is(state: BatchState) -> sa.ColumnElement[bool]:
     """Written out: an index over some states is not used for one that is a parameter."""
     return schema.batch.c.state == sa.literal_column(f"'{state}'")
-
-
-def _in_portions(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[at : at + _IDS_PER_STATEMENT] for at in range(0, len(ids), _IDS_PER_STATEMENT))

@@ -13,7 +13,7 @@ from batch_assets.domain.queue import in_order
 from batch_assets.ledger import schema
 from batch_assets.ledger.pauses import standing_pauses
 from batch_assets.ledger.rows import SET_PREFIX, batch_of, event_of
-from batch_assets.ledger.statements import held_by, held_by_origin
+from batch_assets.ledger.statements import held_by, held_by_origin, in_portions
 from batch_assets.ledger.turns import in_line
 
 #: Owner of the lease on a doubtful batch between two looks at it.
@@ -34,11 +34,12 @@ class BatchQueries:
         partition: tuple[str, str] | None = None,
         wave: int | None = None,
         account: Account | None = None,
+        origin: str | None = None,
         states: Collection[BatchState] | None = None,
     ) -> Sequence[Batch]:
         """The batches that fit every condition given, in the order they were planned.
 
-        `partition` is an inference's name and a partition key.
+        `partition` is an inference's name and a partition key, `origin` who asked for them last.
         """
         table, sets = schema.batch, schema.request_set
         conditions: list[sa.ColumnElement[bool]] = []
@@ -50,6 +51,8 @@ class BatchQueries:
             conditions.append(table.c.wave == wave)
         if account is not None:
             conditions.append(table.c.account == account)
+        if origin is not None:
+            conditions.append(sets.c.origin == origin)
         if states is not None:
             conditions.append(table.c.state.in_(list(states)))
         return self._select_batches(*conditions)
@@ -69,11 +72,11 @@ class BatchQueries:
 
     def batches_by_key(self, keys: Sequence[str]) -> Mapping[str, Batch]:
         """The batches of these keys; a key that the ledger does not know is left out."""
-        table, at_once = schema.batch, 500
+        table = schema.batch
         return {
             batch.key: batch
-            for begin in range(0, len(keys), at_once)
-            for batch in self._select_batches(table.c.key.in_(keys[begin : begin + at_once]))
+            for some in in_portions(keys)
+            for batch in self._select_batches(table.c.key.in_(some))
         }
 
     def doubtful_batches(self, account: Account) -> Sequence[Batch]:

@@ -13,11 +13,8 @@ from batch_assets.ledger.engine import writing
 from batch_assets.ledger.queries import batch_select
 from batch_assets.ledger.rows import batch_of, request_set_of
 from batch_assets.ledger.sketches import may_answer
-from batch_assets.ledger.statements import lock_by_name, move
+from batch_assets.ledger.statements import in_portions, lock_by_name, move
 from batch_assets.ledger.turns import WANTED_EVERY
-
-#: Databases limit the parameters of one statement.
-_KEYS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,14 +217,13 @@ class RequestSets:
         """
         table, now = schema.request_set, self._clock()
         free = sa.or_(table.c.holder.is_(None), table.c.holder == holder, table.c.held_until < now)
-        keys = sorted(partition_keys)
-        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        for keys in in_portions(sorted(partition_keys)):
             # In one order, so that of two that hold at once neither has what the other waits for.
             theirs = (
                 sa.select(table.c.id)
                 .where(
                     table.c.inference == inference,
-                    table.c.partition_key.in_(keys[start : start + _KEYS_PER_STATEMENT]),
+                    table.c.partition_key.in_(keys),
                     table.c.is_current,
                     free,
                 )

@@ -1,8 +1,9 @@
 """What several moves do inside their transaction."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +15,17 @@ from batch_assets.ledger import schema
 
 #: Columns of a batch that hold its share of the budget, as `Reservation` names them.
 UNITS = ("requests", "tokens", "inputs")
+
+
+#: Databases limit the parameters of one statement.
+_PER_STATEMENT = 500
+
+_Each = TypeVar("_Each")
+
+
+def in_portions(values: Sequence[_Each]) -> Iterator[Sequence[_Each]]:
+    """The values in as many statements as they take."""
+    return (values[at : at + _PER_STATEMENT] for at in range(0, len(values), _PER_STATEMENT))
 
 
 def insert_planned(

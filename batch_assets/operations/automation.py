@@ -16,9 +16,7 @@ def automation_sensors(
     turns it on, and would leave these assets to this one.
     """
     submitted = {
-        key
-        for inference in location.inferences.values()
-        for key in (inference.keys.requests, inference.keys.batches)
+        key for inference in location.inferences.values() for key in inference.keys.submitted
     }
     automated = [
         spec.key

@@ -50,11 +50,7 @@ def _cancelled(instance: dg.DagsterInstance, origins: Collection[str]) -> Iterat
 
 
 def _why(ledger: Ledger, origin: str) -> str:
-    batches = [
-        batch
-        for batch in ledger.batches(states=set(BatchState) - {BatchState.ABANDONED})
-        if batch.request_set.origin == origin
-    ]
+    batches = ledger.batches(origin=origin, states=set(BatchState) - {BatchState.ABANDONED})
     unsent = sum(batch.state is BatchState.PLANNED for batch in batches)
     return (
         f"it was cancelled in Dagster. {unsent} batches were not sent then; "

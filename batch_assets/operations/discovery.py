@@ -14,6 +14,7 @@ import dagster as dg
 from batch_assets.assets.keys import LEDGER, InferenceKeys
 from batch_assets.corpus import Corpus
 from batch_assets.corpus.partitioning import Arrivals
+from batch_assets.domain.spoken import first_of
 from batch_assets.ledger import Ledger
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.operations.runs import FailedRun, UnfinishedRuns, failed_submissions, is_resting
@@ -194,6 +195,4 @@ def _in_words(standing: _Standing, arrivals: Arrivals) -> Iterator[str]:
         )
     if standing.gone:
         yield f"{len(standing.gone):,} registered files are gone and were never submitted"
-    yield from arrivals.refused[:_SHOWN]
-    if len(arrivals.refused) > _SHOWN:
-        yield f"and {len(arrivals.refused) - _SHOWN:,} more such"
+    yield from first_of(arrivals.refused, _SHOWN)

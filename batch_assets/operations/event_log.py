@@ -159,17 +159,15 @@ def _failures(
             said = str(event.message) if error is None else (error.cause or error).message.strip()
             yield list(_keys_in(instance, run, inference)), said
         else:
-            yield (
-                list(failure.metadata) or list(_keys_in(instance, run, inference)),
-                (failure.description),
-            )
+            named = list(failure.metadata) or list(_keys_in(instance, run, inference))
+            yield named, failure.description
     if not steps and _was_to_run(run, keys):
         yield list(_keys_in(instance, run, inference)), _why_no_step(instance, run)
 
 
 def _was_to_run(run: dg.DagsterRun, keys: InferenceKeys) -> bool:
     if run.asset_selection is not None:
-        return bool(run.asset_selection & {keys.requests, keys.batches, *keys.collected})
+        return bool(run.asset_selection & (keys.submitted | keys.collected))
     jobs = {keys.submit_job, keys.collect_job, keys.submit_changed_job, keys.ask_again_job}
     return run.job_name in jobs
 

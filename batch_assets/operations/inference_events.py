@@ -7,6 +7,8 @@ from urllib.parse import quote, urlencode
 
 import dagster as dg
 
+from batch_assets.domain.spoken import first_of
+
 #: Partitions that a sentence names, and characters of one reason in it.
 NAMED = 5
 _LONGEST_REASON = 1_000
@@ -66,10 +68,8 @@ def counted(partition_keys: Sequence[str]) -> str:
 
 def some_of(lines: Iterable[str]) -> str:
     """The first of many lines, each cut to a length that a message takes."""
-    found = list(dict.fromkeys(lines))
-    shown = [
+    cut = (
         line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
-        for line in found[:NAMED]
-    ]
-    more = len(found) - NAMED
-    return "\n".join([*shown, *([f"and {more} more such"] if more > 0 else [])])
+        for line in dict.fromkeys(lines)
+    )
+    return "\n".join(first_of(cut, NAMED))

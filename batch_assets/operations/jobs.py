@@ -13,6 +13,7 @@ from batch_assets.assets.location import Location
 from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
 from batch_assets.domain.control import Scope
 from batch_assets.domain.errors import BatchAssetsError, RequestRefused
+from batch_assets.jobs.one_op import job_of_one_op
 from batch_assets.operations.approval import ApproveConfig, approve
 from batch_assets.operations.orders import Order, OrderConfig, ScopeConfig, refusal
 from batch_assets.stages.control import (
@@ -142,21 +143,7 @@ def _job(
         except BatchAssetsError as error:
             raise refusal(str(error)) from error
 
-    @dg.config_mapping(config_schema=config_type.to_fields_dict())
-    def filled_in(config: dict[str, Any]) -> dict[str, Any]:
-        """The Launchpad asks for the order and nothing else."""
-        return {"ops": {op_name: {"config": config}}}
-
-    @dg.job(
-        name=name,
-        description=description,
-        executor_def=dg.in_process_executor,
-        config=filled_in,
-    )
-    def job_() -> None:
-        order_()
-
-    return job_
+    return job_of_one_op(order_, config_type, name=name, description=description)
 
 
 def _pause(order: Order, config: PauseConfig) -> Mapping[str, Any]:

@@ -87,7 +87,7 @@ def checks_failed(
     until = datetime.now(UTC) - event_log.SETTLED_AFTER
     for name, inference in location.inferences.items():
         keys = inference.keys
-        own = {keys.requests, keys.batches, *keys.collected}
+        own = keys.submitted | keys.collected
         after = datetime.fromtimestamp(cursor.checks.get(name, cursor.checks[""]), UTC)
         found = event_log.failed_checks(
             context.instance,

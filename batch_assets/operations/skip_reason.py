@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from batch_assets.domain.batch import Batch
-from batch_assets.domain.spoken import spoken_age, spoken_time
+from batch_assets.domain.spoken import first_of, spoken_age, spoken_time
 from batch_assets.ledger import Ledger
 from batch_assets.operations.looks import Look
 from batch_assets.operations.plans import Plan
@@ -26,15 +26,16 @@ def alarms(looks: Iterable[Look], ledger: Ledger) -> list[str]:
         said += [f"{look.provider}: {lacks}"] if lacks else []
         # Where it lacks something, that is its trouble.
         said += [f"{look.provider}: {error}" for error in look.troubles if not lacks]
-        said += _some(map(unknown_status, look.unknown))
-        said += _some(f"{_named(b)} is in doubt: {b.reason}; {DECIDE}" for b in look.in_doubt)
-        said += _some(
+        in_doubt = (f"{_named(b)} is in doubt: {b.reason}; {DECIDE}" for b in look.in_doubt)
+        lost = (
             f"the provider says nothing of {_named(b)}: where it is gone there, {DECIDE}"
             for b in look.lost
         )
+        for kind in (map(unknown_status, look.unknown), in_doubt, lost):
+            said += first_of(kind, SHOWN)
     orders = ledger.pauses.standing()
     said += [str(order) for order in orders if order.is_stop]
-    said += _some(str(order) for order in orders if not order.is_stop)
+    said += first_of((str(order) for order in orders if not order.is_stop), SHOWN)
     return said
 
 
@@ -129,10 +130,3 @@ def _named(batch: Batch) -> str:
     request_set = batch.request_set
     at_provider = "" if batch.provider_id is None else f", {batch.provider_id}"
     return f"batch {batch.id} ({request_set.inference}/{request_set.partition_key}{at_provider})"
-
-
-def _some(clauses: Iterable[str]) -> list[str]:
-    """The first of many clauses, and how many more there are."""
-    said = list(clauses)
-    more = len(said) - SHOWN
-    return [*said[:SHOWN], f"and {more} more such"] if more > 0 else said

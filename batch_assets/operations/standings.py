@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from batch_assets.domain.batch import Batch, BatchState, CanaryState
-from batch_assets.domain.progress import progress_of
+from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.progress import is_complete, progress_of
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
 
@@ -39,9 +39,7 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         standing.unresolved.add(partition_key)
         standing.origins[partition_key] = request_set.origin
         progress = progress_of(wave)
-        is_over = progress.is_collected and request_set.canary_state is not CanaryState.HELD
-        cancelled = request_set.cancelled_at is not None and progress.is_settled
-        if progress.has_ended_batches or is_over or cancelled:
+        if progress.has_ended_batches or is_complete(request_set, progress):
             standing.finished.add(partition_key)
         elif request_set.id in sendable:
             standing.sendable.add(partition_key)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from batch_assets.domain.batch import Account, RequestSetId
-from batch_assets.domain.control import Pause, Scope, WaitKind
+from batch_assets.domain.control import Pause, WaitKind
 from batch_assets.domain.spoken import spoken_time
 from batch_assets.ledger.polls import Unsent
 from batch_assets.stages.recipe import Deployment
@@ -61,20 +61,20 @@ def _ordered(
     unapproved: AbstractSet[RequestSetId],
 ) -> WaitKind | None:
     """Whose word it waits for, where it is a person's."""
-    orders = [pause for pause in pauses if _covers(pause.scope, account, each)]
+    orders = [
+        pause
+        for pause in pauses
+        if pause.scope.covers_what(
+            account=account,
+            inference=each.inference,
+            partition_key=each.partition_key,
+            origin=each.origin,
+        )
+    ]
     if orders:
         is_stop = any(order.is_stop for order in orders)
         return WaitKind.STOPPED if is_stop else WaitKind.PAUSED
     return WaitKind.APPROVAL if each.request_set in unapproved else None
-
-
-def _covers(scope: Scope, account: Account, each: Unsent) -> bool:
-    """`Scope.covers` of batches that were only counted."""
-    if scope.account is not None:
-        return scope.account == account
-    if scope.origin is not None:
-        return scope.origin == each.origin
-    return scope.inference == each.inference and scope.partition_key in (None, each.partition_key)
 
 
 def _from(time: datetime | None, now: datetime, why: str = "") -> str:

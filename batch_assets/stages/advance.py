@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from batch_assets.domain.batch import CanaryState, RequestSet
+from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.control import Waiting
-from batch_assets.domain.progress import Progress, progress_of
+from batch_assets.domain.progress import Progress, is_complete, progress_of
 from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.begin import begin
 from batch_assets.stages.canary import held_back
@@ -40,7 +40,7 @@ def advance(
         # What it waits for may just have been brought in.
         dispatched = _send(deployment, recipe, request_set)
         request_set = _as_it_stands(deployment, request_set)
-    while _is_complete(request_set, progress := wave_progress(deployment, request_set)):
+    while is_complete(request_set, progress := wave_progress(deployment, request_set)):
         resolution = resolve(deployment, recipe, request_set)
         if resolution is not None:
             return resolution
@@ -59,15 +59,6 @@ def _as_it_stands(deployment: Deployment, request_set: RequestSet) -> RequestSet
         request_set.inference, request_set.partition_key
     )
     return request_set if current is None or current.id != request_set.id else current
-
-
-def _is_complete(request_set: RequestSet, progress: Progress) -> bool:
-    """Whether the wave returns nothing more: a cancelled one has shards that were never sent."""
-    if request_set.cancelled_at is not None:
-        return progress.is_settled
-    if request_set.canary_state is CanaryState.HELD:
-        return False  # a person is to say how it goes on
-    return request_set.carried is not None and progress.is_collected
 
 
 def _send(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> Dispatch:

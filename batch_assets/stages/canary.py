@@ -12,7 +12,7 @@ from batch_assets.files.manifest import Manifest
 from batch_assets.prompt.packs import Packing
 from batch_assets.stages.asked import asked_by
 from batch_assets.stages.folding import Folding
-from batch_assets.stages.plan import shards_of_wave
+from batch_assets.stages.plan import tokens_per_request
 from batch_assets.stages.recipe import Deployment, Recipe
 
 #: Parts of equal size into which requests are sorted by their length. Long ones are what is
@@ -66,12 +66,8 @@ def failings(
     if request_set.canary_state is CanaryState.RELEASED or recipe.canary is None:
         return []
     asked = folding.asked
-    shards = [
-        shard
-        for wave in range(1, request_set.wave + 1)
-        for shard in shards_of_wave(deployment.files, manifest, wave)
-    ]
-    per_request = sum(each.tokens for each in shards) / max(1, sum(s.requests for s in shards))
+    waves = range(request_set.first_wave, request_set.wave + 1)
+    per_request = tokens_per_request(deployment.files, manifest, waves)
     found = Measured(
         expected=asked.requests,
         items=asked.requests,

@@ -1,6 +1,6 @@
 """Planned batches: what of a request set is to be sent, before anything is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -86,6 +86,12 @@ def shards_of_wave(files: Files, manifest: Manifest, wave: int) -> tuple[Shard, 
     if wave == 0:
         return manifest.shards
     return read_shards(files, manifest.layout.wave_manifest(wave))
+
+
+def tokens_per_request(files: Files, manifest: Manifest, waves: Iterable[int]) -> float:
+    """Estimated prompt tokens of a request, over all that these waves asked."""
+    asked = [shard for wave in waves for shard in shards_of_wave(files, manifest, wave)]
+    return sum(shard.tokens for shard in asked) / max(1, sum(shard.requests for shard in asked))
 
 
 def layout_of(request_set: RequestSet) -> RequestSetLayout:

@@ -16,7 +16,6 @@ from batch_assets.domain.checks import OFF, Check, Rule
 from batch_assets.domain.errors import ArtifactError, DeclarationError
 from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.quality import Evaluation, Measured, Repeats, evaluate
-from batch_assets.domain.request import RequestSetDigest
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.layout import results_path
 from batch_assets.files.manifest import Manifest, read_manifest
@@ -24,7 +23,7 @@ from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.results import request_set_of_results
 from batch_assets.prompt.answer_fields import LabelField, has_free_text, label_fields
 from batch_assets.stages.counts import outcomes_in
-from batch_assets.stages.plan import shards_of_wave
+from batch_assets.stages.plan import tokens_per_request
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import MOST_REASONS, OTHER_REASONS
 
@@ -90,9 +89,7 @@ class Examination:
         digest = request_set_of_results(files, path)
         if digest is None:
             raise ArtifactError(f"{files.url(path)} is missing: materialize the results first")
-        layout = RequestSetLayout(
-            inference=inference, partition_key=partition_key, digest=RequestSetDigest(digest)
-        )
+        layout = RequestSetLayout(inference=inference, partition_key=partition_key, digest=digest)
         manifest = read_manifest(files, layout.manifest)
         count = _Count(self._fields, compares="duplicate_answers" in self._rules)
         for rows in stream_parquet(files, path, columns=count.columns):
@@ -107,7 +104,7 @@ class Examination:
             outcomes=count.outcomes,
             executions=count.executions,
             input_tokens=count.input_tokens,
-            estimated_tokens=count.executions * _tokens_per_request(files, manifest, count),
+            estimated_tokens=_estimate(files, manifest, count),
             reasons=count.reasons,
             repeats=repeats,
             labels=count.labels if self._fields else None,
@@ -257,18 +254,13 @@ def _texts_of(files: Files, path: str, hashes: set[int]) -> Mapping[int, str]:
     return found
 
 
-def _tokens_per_request(files: Files, manifest: Manifest, count: _Count) -> float:
-    """Estimated prompt tokens of a request, over all that were asked.
+def _estimate(files: Files, manifest: Manifest, count: _Count) -> float:
+    """Estimated prompt tokens of what was executed.
 
     Where answers were carried over, the first wave was not asked: the rest of it is the second.
     """
-    first = 1 if count.reused else 0
-    asked = [
-        shard
-        for wave in range(first, count.last_wave + 1)
-        for shard in shards_of_wave(files, manifest, wave)
-    ]
-    return sum(shard.tokens for shard in asked) / max(1, sum(shard.requests for shard in asked))
+    waves = range(1 if count.reused else 0, count.last_wave + 1)
+    return count.executions * tokens_per_request(files, manifest, waves)
 
 
 def _compares_answers(recipe: Recipe) -> bool:

@@ -10,8 +10,8 @@ import pytest
 from dagster import serialize_value
 
 import batch_assets as ba
-from batch_assets.assets.tables import cell
 from batch_assets.domain.batch import BatchState
+from batch_assets.domain.plain_text import cell
 from batch_assets.sandbox.item_faults import Answer, NotJson, Refusal, TruncatedAnswer
 from batch_assets.stages.results import COLUMNS, results_schema
 

@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
-from batch_assets.assets.chunks import PartitionsPerRun
+from batch_assets.assets.partitions_per_run import PartitionsPerRun
 from batch_assets.component.choice import Declared
 
 
@@ -16,8 +16,8 @@ class PartitionsPerRunModel(Declared):
     collect: int = Field(default=250, description="Of runs that collect.")
 
     def check(self) -> None:
-        self.chunks()
+        self.declared()
 
-    def chunks(self) -> PartitionsPerRun:
+    def declared(self) -> PartitionsPerRun:
         """The same as the inference takes it."""
         return PartitionsPerRun(submit=self.submit, collect=self.collect)
