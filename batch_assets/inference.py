@@ -24,6 +24,7 @@ from batch_assets.prices.declared import Prices
 from batch_assets.prompt import Prompt, output_of
 from batch_assets.prompt.declared_output import Declared
 from batch_assets.prompt.endpoints import Endpoint
+from batch_assets.prompt.endpoints.kinds import default_endpoint
 from batch_assets.prompt.packs import Packs, endpoint_of
 from batch_assets.prompt.ready import ReadyRequests
 from batch_assets.stages.quality import rules_of
@@ -47,8 +48,10 @@ class Inference:
     prompt: Prompt | None = None
     #: The provider's name of the model. None only for a corpus of ready-made requests.
     model: str | None = None
-    #: chat, responses, embeddings, moderations, completions or images; or its URL.
-    endpoint: str = "chat"
+    #: chat, responses, embeddings, moderations, completions or images, or its URL; or an endpoint
+    #: of the provider's own. None is what the provider of that name answers: messages for
+    #: anthropic, generate_content for gemini, and chat for others.
+    endpoint: str | None = None
     #: What an answer must be: a Pydantic model, dataclass or TypedDict, or its import path
     #: `package.module:Class`; a JSON schema, as a mapping or a `.json` file; Labels; JsonMode.
     #: None is free text.
@@ -176,7 +179,7 @@ class Inference:
             )
         with about("rows_per_request"):
             return endpoint_of(
-                self.endpoint,
+                self.endpoint or default_endpoint(self.provider),
                 model=self.model,
                 prompt=self.prompt,
                 output=output,

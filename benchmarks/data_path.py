@@ -83,7 +83,14 @@ class InstantProvider(Provider):
         self._batches[key] = batch
         return batch
 
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
+    def find(
+        self,
+        key: str,
+        *,
+        since: datetime,
+        requests: int | None = None,
+        besides: Collection[str] = (),
+    ) -> ProviderBatch | None:
         return self._batches.get(key)
 
     def poll(

@@ -31,7 +31,7 @@ from batch_assets.domain.budget import Budget
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
-from batch_assets.resources.openai_provider import OpenAIProvider
+from batch_assets.resources.openai.provider import OpenAIProvider
 from batch_assets.sandbox import SystemClock, running_sandbox
 from batch_assets.stages.advance import advance
 from batch_assets.stages.poll import poll

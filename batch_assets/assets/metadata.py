@@ -20,6 +20,7 @@ from batch_assets.domain.control import Waiting
 from batch_assets.domain.plain_text import both_ends, cell
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
+from batch_assets.prompt.envelope import Envelope
 from batch_assets.stages.advance import Pending
 from batch_assets.stages.difference import Difference
 from batch_assets.stages.export import Bundle
@@ -28,7 +29,9 @@ from batch_assets.stages.samples import sample_requests
 from batch_assets.stages.submit import Submission
 
 
-def requests_metadata(manifest: Manifest, found: Difference, files: Files) -> Mapping[str, Any]:
+def requests_metadata(
+    manifest: Manifest, found: Difference, files: Files, envelope: Envelope
+) -> Mapping[str, Any]:
     """Counts, the quote, what is other than before, and the shards of a request set."""
     return {
         "dagster/row_count": manifest.items,
@@ -45,7 +48,7 @@ def requests_metadata(manifest: Manifest, found: Difference, files: Files) -> Ma
         "manifest": link(files.url(manifest.layout.manifest)),
         "sample_prompts": table(
             {"item_id": cell(each.item_id), "prompt": both_ends(each.prompt)}
-            for each in sample_requests(files, manifest)
+            for each in sample_requests(files, manifest, envelope)
         ),
         **first_rows(
             "shards",

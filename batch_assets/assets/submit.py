@@ -19,7 +19,7 @@ from batch_assets.domain.batch import Batch
 from batch_assets.files.manifest import Manifest
 from batch_assets.stages.difference import Difference, difference
 from batch_assets.stages.lease import held
-from batch_assets.stages.prepare import prepare
+from batch_assets.stages.prepare import check_taken, prepare
 from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.submit import Submission, submit
@@ -92,6 +92,7 @@ class Submissions:
     def prepared(self, partition_key: str) -> Manifest:
         """The partition's request set as it is now."""
         deployment, recipe = self._deployment, self._recipe
+        check_taken(deployment.provider, recipe)
         # Before anything is read: what comes meanwhile makes the requests stale.
         upstream = upstream_versions(self._context, recipe.corpus, partition_key)
         self._upstream[partition_key] = upstream
@@ -117,7 +118,9 @@ class Submissions:
             key=key,
             partition_key=manifest.partition_key,
             data_version=manifest.digest,
-            metadata=requests_metadata(manifest, found, self._deployment.files),
+            metadata=requests_metadata(
+                manifest, found, self._deployment.files, self._recipe.packing.envelope
+            ),
             code_version=self._specs.code_version(key),
             inputs=self._upstream[manifest.partition_key],
         )

@@ -84,9 +84,11 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
         description="The provider's name of the model; left out only with request_files.",
         examples=["gpt-5-mini"],
     )
-    endpoint: str = Field(
-        default="chat",
-        description="chat, responses, embeddings, moderations, completions or images; or its URL.",
+    endpoint: str | None = Field(
+        default=None,
+        description="chat, responses, embeddings, moderations, completions or images, or its URL; "
+        "or an endpoint of the provider's own. Left out, what the provider of that name answers: "
+        "messages for anthropic, generate_content for gemini, and chat for others.",
         examples=["responses"],
     )
     output: _Output = Field(

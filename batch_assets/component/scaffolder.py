@@ -45,9 +45,10 @@ class ScaffoldParams(BaseModel):
     labels: list[str] = Field(
         default_factory=list, description="Labels, one of which the answer must be; no output then."
     )
-    endpoint: str = Field(
-        default="chat",
-        description="chat, responses, embeddings, moderations, completions or images.",
+    endpoint: str | None = Field(
+        default=None,
+        description="chat, responses, embeddings, moderations, completions or images, or one of "
+        "the provider's own. Left out, what the provider answers.",
     )
     provider: str = Field(default="openai", description="Resource key of the provider.")
     rows_per_request: int = Field(default=1, description="Items that share a request, at most.")
@@ -136,6 +137,7 @@ def _checked(given: ScaffoldParams, name: str, folder: Path, root: Path) -> Iter
         prompt=Prompt(user=given.prompt),
         model=given.model_name,
         endpoint=given.endpoint,
+        provider=given.provider,
         output=output,
         rows_per_request=given.rows_per_request,
     )

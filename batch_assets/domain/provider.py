@@ -94,6 +94,14 @@ class Provider(ABC):
         """
         return nullcontext()
 
+    def takes(self, endpoint: str) -> bool:
+        """Whether it takes requests of the endpoint with that path, or may."""
+        return True
+
+    def close(self) -> None:
+        """Give the connections back; the next call opens new ones."""
+        return
+
     @abstractmethod
     def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
         """Offer the shard once, without a retry of the creating call.
@@ -103,8 +111,22 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
-        """The batch that carries the key among those created at `since` or later."""
+    def find(
+        self,
+        key: str,
+        *,
+        since: datetime,
+        requests: int | None = None,
+        besides: Collection[str] = (),
+    ) -> ProviderBatch | None:
+        """The batch that carries the key among those created at `since` or later.
+
+        `requests` is how many it has, and `besides` are ids of other batches of the account: for a
+        provider that keeps no word of ours, so that a batch is told by what else is known of it.
+
+        None is never a guess. Raises ProviderUnavailable where it cannot be said now, and
+        RequestRefused where it can never be said, which only a person can make up for.
+        """
 
     @abstractmethod
     def poll(

@@ -9,8 +9,9 @@ RequestSetDigest = NewType("RequestSetDigest", str)
 #: Anthropic's pattern, the narrowest of the providers' (provider SDKs and documentation).
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-#: As we write it: no leading zero, and no more digits than a 64-bit integer has.
-_ORDINAL = re.compile(r"0|[1-9][0-9]{0,17}")
+#: As we write it: no leading zero, and no more digits than a 64-bit integer has; behind it, where
+#: an adapter put one, the mark of its batch.
+_ORDINAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]{16})?")
 
 _SHORT = 16
 
@@ -27,7 +28,14 @@ def custom_id_prefix(digest: RequestSetDigest) -> str:
 
 def ordinal_of(custom_id: str, prefix: str) -> int | None:
     """The ordinal in a custom_id that begins with `prefix`, or None where the id is another's."""
-    ordinal = custom_id.removeprefix(prefix)
-    if ordinal == custom_id or _ORDINAL.fullmatch(ordinal) is None:
-        return None
-    return int(ordinal)
+    rest = custom_id.removeprefix(prefix)
+    found = None if rest == custom_id else _ORDINAL.fullmatch(rest)
+    return None if found is None else int(found[1])
+
+
+def mark_of(key: str) -> str:
+    """What a batch's custom_ids end with at a provider that keeps no other word of ours.
+
+    A provider without metadata shows whose a batch is by the ids of its requests alone.
+    """
+    return f"-{key[:_SHORT]}"

@@ -57,6 +57,15 @@ class BatchQueries:
             conditions.append(table.c.state.in_(list(states)))
         return self._select_batches(*conditions)
 
+    def provider_ids(self, account: Account, *, since: datetime) -> Collection[str]:
+        """The provider's ids of the account's batches that were submitted at `since` or later."""
+        table = schema.batch
+        found = sa.select(table.c.provider_id).where(
+            table.c.account == account, table.c.submitted_at >= since
+        )
+        with self._engine.connect() as connection:
+            return set(connection.scalars(found))
+
     def batches_of_unresolved(self) -> Sequence[Batch]:
         """The batches of the wave on its way of every partition that waits for its results."""
         table, sets = schema.batch, schema.request_set

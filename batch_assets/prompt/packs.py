@@ -8,7 +8,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -17,6 +17,7 @@ from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.domain.outcome import Failure, Outcome, failure_of
 from batch_assets.prompt.answers import AnswerLine, Verdict, shortened
 from batch_assets.prompt.endpoints import Endpoint, compile_endpoint
+from batch_assets.prompt.envelope import Envelope
 from batch_assets.prompt.output import InvalidAnswer, Output
 from batch_assets.prompt.packed import PackedOutput
 from batch_assets.prompt.prompt import Prompt
@@ -30,9 +31,6 @@ INSTRUCTION = (
     "Each line below is an item of its own: a JSON object with its id and its text. Answer each "
     "item as if it stood alone. Give one answer for each id."
 )
-
-#: The endpoints whose answer has a place for a list.
-_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/responses"})
 
 #: What fails a whole pack and says nothing about its items.
 _OF_THE_CALL = frozenset(
@@ -63,6 +61,8 @@ class Packing(ABC):
     seed: str
     #: Bytes of a request that no item changes.
     constant_bytes: int
+    #: What stands around the bodies.
+    envelope: Envelope
 
     @abstractmethod
     def asks(self, rows: pa.RecordBatch, describe_row: Callable[[int], str]) -> Iterator[bytes]:
@@ -111,6 +111,7 @@ class OneEach(Packing):
         self._endpoint = endpoint
         self.seed = endpoint.url
         self.constant_bytes = endpoint.constant_bytes
+        self.envelope = endpoint.envelope
 
     def asks(self, rows: pa.RecordBatch, describe_row: Callable[[int], str]) -> Iterator[bytes]:
         return self._endpoint.bodies(rows, describe_row)
@@ -120,7 +121,7 @@ class OneEach(Packing):
         return self._endpoint.line(custom_id, body)
 
     def asks_in(self, line: bytes, ordinal: int) -> Sequence[Ask]:
-        return [(ordinal, _body_of(line))]
+        return [(ordinal, self.envelope.read(line).body)]
 
     def judge(self, line: AnswerLine[Any], ordinals: Sequence[int]) -> Judged:
         return Judged([self._endpoint.judge(line)])
@@ -167,7 +168,7 @@ class Packs(Packing):
         self._pack = compile_endpoint(
             name, model=model, prompt=whole, output=_Untouched(self._packed), settings=settings
         )
-        if self._pack.url not in _ENDPOINTS:
+        if not self._pack.is_packable:
             raise DeclarationError(
                 f"{self._pack.url} gives no list of answers: leave rows_per_request at 1"
             )
@@ -179,6 +180,7 @@ class Packs(Packing):
         self.fields = self._items.fields
         self.arrow_type = output.arrow_type
         self.constant_bytes = self._pack.constant_bytes
+        self.envelope = self._pack.envelope
         #: Of what determines the answer to an item, whatever the size of its pack.
         self.seed = "\n".join([self.url, self._pack.shape_digest, *self._items.shape])
 
@@ -212,7 +214,7 @@ class Packs(Packing):
         return self._pack.line(custom_id, body)
 
     def asks_in(self, line: bytes, ordinal: int) -> Sequence[Ask]:
-        text = _last_text(msgspec.json.decode(_body_of(line)))
+        text = self._pack.last_text(msgspec.json.decode(self.envelope.read(line).body))
         items = [_decode_item(item) for item in text[len(INSTRUCTION) + 1 :].split("\n")]
         return [(int(item.id), bytes(item.text)) for item in items]
 
@@ -363,10 +365,6 @@ def _paid(verdict: Verdict, whole: Verdict) -> Verdict:
     )
 
 
-class _Line(msgspec.Struct):
-    body: msgspec.Raw
-
-
 class _Item(msgspec.Struct):
     id: str
     text: msgspec.Raw
@@ -380,15 +378,4 @@ class _Part(msgspec.Struct):
 
 
 _decode_part = msgspec.json.Decoder(_Part).decode
-_decode_line = msgspec.json.Decoder(_Line).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
-
-
-def _body_of(line: bytes) -> bytes:
-    return bytes(_decode_line(line).body)
-
-
-def _last_text(body: Mapping[str, Any]) -> str:
-    """The text of the last message of a body that we wrote."""
-    content = (body.get("messages") or body["input"])[-1]["content"]
-    return cast(str, content if isinstance(content, str) else content[0]["text"])

@@ -29,6 +29,7 @@ class ReadyRequests:
         self.url = endpoint.url
         self.model = endpoint.model
         self.output = endpoint.output
+        self.envelope = endpoint.envelope
         self.arrow_type = endpoint.arrow_type
         #: What no row changes; prompt, schema and parameters are the rows' own.
         self.shape_parts: Mapping[str, str] = {"endpoint": endpoint.url, "model": endpoint.model}

@@ -13,13 +13,6 @@ from batch_assets.prompt.packs import OneEach, Packing
 Ordinals = npt.NDArray[np.int64]
 
 
-class _RequestLine(msgspec.Struct):
-    custom_id: str
-
-
-_decode = msgspec.json.Decoder(_RequestLine).decode
-
-
 class Asked:
     """The ordinals of a shard's items in the order of its lines, each line's its own."""
 
@@ -64,7 +57,7 @@ def asked_by(files: Files, shard: Shard, prefix: str, packing: Packing) -> Asked
     try:
         with files.open(shard.path) as lines:
             for line in lines:
-                ordinal = ordinal_of(_decode(line).custom_id, prefix)
+                ordinal = ordinal_of(packing.envelope.custom_id_of(line), prefix)
                 if ordinal is None:
                     raise ValueError("another's custom_id")
                 if is_packed:

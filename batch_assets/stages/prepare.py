@@ -3,8 +3,9 @@
 import pyarrow as pa
 
 from batch_assets.corpus import Rows
-from batch_assets.domain.errors import CorpusError
+from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.domain.price import Price
+from batch_assets.domain.provider import Provider
 from batch_assets.domain.shard import Limits
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, write_manifest
@@ -40,6 +41,15 @@ ITEM_SCHEMA = pa.schema(
         pa.field("fingerprint", pa.binary(FINGERPRINT_BYTES), nullable=False),
     ]
 )
+
+
+def check_taken(provider: Provider, recipe: Recipe) -> None:
+    """Raise DeclarationError where the provider takes no requests of the inference's endpoint."""
+    if not provider.takes(recipe.endpoint.url):
+        raise DeclarationError(
+            f"inference {recipe.inference}: the account {provider.account} takes no requests of "
+            f"{recipe.endpoint.url}: declare an endpoint that its provider has, or another provider"
+        )
 
 
 def prepare(

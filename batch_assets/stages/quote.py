@@ -83,7 +83,7 @@ def quote_of(
     """What sending so many requests of a request set, with so many prompt tokens, would cost."""
     at = deployment.ledger.clock()
     price = price_of(recipe, deployment.provider, at, snapshot=manifest.price)
-    most = most_output_tokens(first_body(deployment.files, manifest))
+    most = most_output_tokens(first_body(deployment.files, manifest, recipe.packing.envelope))
     before = usage_before(deployment.files, recipe.inference, recipe.model)
     return quote(price, requests=requests, prompt_tokens=tokens, before=before, most=most)
 

@@ -10,6 +10,9 @@ from batch_assets.stages.recipe import Deployment
 #: nothing, and offering its shard again could be paying twice.
 LISTED_AFTER = timedelta(minutes=3)
 
+#: Batches that were submitted so long before it, or since, are known to be others.
+AGO = timedelta(days=2)
+
 #: How often a provider is asked that could not say; every run and every tick would, otherwise.
 LOOK_EVERY = timedelta(minutes=1)
 
@@ -27,7 +30,12 @@ def recover(deployment: Deployment) -> int:
             continue
         assert batch.reserved_at is not None
         try:
-            found = provider.find(batch.key, since=batch.reserved_at)
+            found = provider.find(
+                batch.key,
+                since=batch.reserved_at,
+                requests=batch.reservation.requests,
+                besides=ledger.provider_ids(provider.account, since=batch.reserved_at - AGO),
+            )
         except BatchAssetsError as error:
             reason = f"nobody knows whether it exists at the provider: {error.message}"
             next_look = ledger.clock() + LOOK_EVERY

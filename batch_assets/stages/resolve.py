@@ -116,7 +116,7 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         batches=[each.batch for wave in waves for each in wave if each.batch is not None],
         raw_files=list(folder.read.values()),
         bill=bill_of(price, folder.waves),
-        sample=sample_requests(deployment.files, manifest),
+        sample=sample_requests(deployment.files, manifest, recipe.packing.envelope),
         changed=None if earlier is None else earlier.changed,
     )
 

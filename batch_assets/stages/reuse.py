@@ -22,6 +22,7 @@ from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.store import NewFile
 from batch_assets.ledger.sketches import Relative
+from batch_assets.prompt.packs import Packing
 from batch_assets.stages.asked import Asked, asked_by
 from batch_assets.stages.plan import layout_of, shards_of_wave
 from batch_assets.stages.raw import (
@@ -50,13 +51,6 @@ class Reuse:
     carried: Ordinals
     #: A request set at the provider that asks some of the rest at this moment.
     awaited: RequestSet | None = None
-
-
-class _OrdinalLine(msgspec.Struct):
-    custom_id: str = ""
-
-
-_decode_custom_id = msgspec.json.Decoder(_OrdinalLine).decode
 
 
 def reuse(
@@ -189,7 +183,7 @@ class _Search:
             shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
             asked = asked_by(files, shard, custom_id_prefix(source.digest), self._packing)
             for path in raw_files(layout, batch):
-                for raw, ordinals in _answered(files, path, asked, source):
+                for raw, ordinals in _answered(files, path, asked, source, self._packing):
                     if wanted.isdisjoint(ordinals):
                         continue
                     for ordinal, answer in self._packing.valid_answers(raw, ordinals):
@@ -205,19 +199,19 @@ class _Search:
 
 
 def _answered(
-    files: Files, path: str, asked: Asked, source: RequestSet
+    files: Files, path: str, asked: Asked, source: RequestSet, packing: Packing
 ) -> Iterator[tuple[bytes, Sequence[int]]]:
     """Each line that answers a request of the source, with the request's items."""
     prefix = custom_id_prefix(source.digest)
     for line in whole_lines(files, path):
-        ordinal = _ordinal_in(line, prefix)
+        ordinal = _ordinal_in(line, prefix, packing)
         if ordinal is not None and (ordinals := asked.of_request(ordinal).tolist()):
             yield line, ordinals
 
 
-def _ordinal_in(line: bytes, prefix: str) -> int | None:
+def _ordinal_in(line: bytes, prefix: str, packing: Packing) -> int | None:
     try:
-        return ordinal_of(_decode_custom_id(line).custom_id, prefix)
+        return ordinal_of(packing.envelope.custom_id_of(line), prefix)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None  # a damaged line is no answer
 

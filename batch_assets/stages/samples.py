@@ -13,18 +13,11 @@ from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.files.parquet import stream_parquet
+from batch_assets.prompt.envelope import Envelope
 from batch_assets.prompt.shown import prompt_text
 
 #: Items that metadata shows as a sample: the first ones, in the corpus's order.
 SAMPLE_ITEMS = 5
-
-
-class _Line(msgspec.Struct):
-    custom_id: str
-    body: msgspec.Raw
-
-
-_decode = msgspec.json.Decoder(_Line).decode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +33,9 @@ class SampleRequest:
         return prompt_text(self.body)
 
 
-def sample_requests(files: Files, manifest: Manifest) -> Sequence[SampleRequest]:
+def sample_requests(
+    files: Files, manifest: Manifest, envelope: Envelope
+) -> Sequence[SampleRequest]:
     """The first items of a request set and their requests; items of one pack have the same one.
 
     Raises ArtifactError where the item index is missing or damaged.
@@ -53,7 +48,10 @@ def sample_requests(files: Files, manifest: Manifest) -> Sequence[SampleRequest]
         ordinals = rows.column("ordinal").slice(0, SAMPLE_ITEMS).to_pylist()
         break
     bodies = _bodies(
-        files, manifest, max((each for each in ordinals if each is not None), default=-1)
+        files,
+        manifest,
+        envelope,
+        max((each for each in ordinals if each is not None), default=-1),
     )
     # A pack's line has the ordinal of its first item.
     lines = [
@@ -66,12 +64,14 @@ def sample_requests(files: Files, manifest: Manifest) -> Sequence[SampleRequest]
     ]
 
 
-def first_body(files: Files, manifest: Manifest) -> Mapping[str, Any]:
+def first_body(files: Files, manifest: Manifest, envelope: Envelope) -> Mapping[str, Any]:
     """The body of the first request; empty where there is none."""
-    return next(iter(_bodies(files, manifest, 0).values()), {})
+    return next(iter(_bodies(files, manifest, envelope, 0).values()), {})
 
 
-def _bodies(files: Files, manifest: Manifest, last: int) -> Mapping[int, Mapping[str, Any]]:
+def _bodies(
+    files: Files, manifest: Manifest, envelope: Envelope, last: int
+) -> Mapping[int, Mapping[str, Any]]:
     """The bodies of the first lines, by their ordinals, up to the one that asks the last.
 
     A shard that is missing or damaged has none: nothing fails for the sake of a look.
@@ -84,7 +84,7 @@ def _bodies(files: Files, manifest: Manifest, last: int) -> Mapping[int, Mapping
         damaged = (ArtifactError, msgspec.DecodeError, UnicodeDecodeError)
         with suppress(*damaged), files.open(shard.path) as lines:
             for raw in lines:
-                line = _decode(raw)
+                line = envelope.read(raw)
                 ordinal = ordinal_of(line.custom_id, prefix)
                 if ordinal is None or ordinal > last:
                     break
@@ -92,11 +92,11 @@ def _bodies(files: Files, manifest: Manifest, last: int) -> Mapping[int, Mapping
     return bodies
 
 
-def _read(body: msgspec.Raw) -> Mapping[str, Any]:
+def _read(body: bytes) -> Mapping[str, Any]:
     """The body; of a ready-made one that is no plain JSON, nothing is shown."""
     try:
         # Unlike msgspec it reads half of a surrogate pair, which ready-made bodies may have.
-        found = json.loads(bytes(body))
+        found = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

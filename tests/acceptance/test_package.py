@@ -34,7 +34,7 @@ def names_in_wheel(built: Path) -> set[str]:
 def test_the_wheel_holds_the_resources_as_real_files_of_the_package(built: Path) -> None:
     names = names_in_wheel(built)
 
-    assert "batch_assets/resources/openai.py" in names
+    assert "batch_assets/resources/openai/resource.py" in names
     assert not any(name.startswith("resources/") for name in names)
 
 
@@ -52,7 +52,7 @@ def test_the_sdist_holds_the_resources_as_real_files_of_the_package(built: Path)
             member.name.split("/", 1)[-1]: member for member in archive if "/" in member.name
         }
 
-    assert members["batch_assets/resources/openai.py"].isfile()
+    assert members["batch_assets/resources/openai/resource.py"].isfile()
 
 
 def test_the_wheel_works_beside_a_users_own_resources_package(built: Path, tmp_path: Path) -> None:

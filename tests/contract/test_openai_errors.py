@@ -20,11 +20,13 @@ from batch_assets.domain.errors import (
     ReplyLost,
     RequestRefused,
 )
-from batch_assets.resources.openai_errors import translated
+from batch_assets.resources.border import Border
+from batch_assets.resources.openai.errors import ERRORS
 
 CREATE, LIST = "POST /v1/batches", "GET /v1/batches"
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 KEY = "sk-proj-0123456789abcdefghijklmnop"
+BORDER = Border(ERRORS, base_url="http://provider.test", secret=KEY, key_variable="OPENAI_API_KEY")
 REQUEST = httpx2.Request("POST", "http://provider.test/v1/batches")
 
 
@@ -264,7 +266,7 @@ FOREIGN = {
 
 
 def translate(error: Exception, *, creating: bool) -> None:
-    with translated("a call", base_url="http://provider.test", secret=KEY, creating=creating):
+    with BORDER.translated("a call", creating=creating):
         raise error
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from batch_assets.domain.errors import OutOfTime
-from batch_assets.resources.openai_patience import Patience
+from batch_assets.resources.patience import Patience
 
 
 class Clock:

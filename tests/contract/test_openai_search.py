@@ -8,7 +8,7 @@ import pytest
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime
 from batch_assets.domain.provider import Provider, ProviderBatch
-from batch_assets.resources import openai_client, openai_search
+from batch_assets.resources.openai import client, search
 from batch_assets.sandbox import ManualClock
 
 LIST = "GET /v1/batches"
@@ -17,7 +17,7 @@ LIST = "GET /v1/batches"
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
     """Three batches to a page."""
-    for module in (openai_client, openai_search):
+    for module in (client, search):
         monkeypatch.setattr(module, "PAGE", 3)
 
 

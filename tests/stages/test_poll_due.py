@@ -7,7 +7,7 @@ import pytest
 
 from batch_assets.domain.errors import BatchUnknown
 from batch_assets.domain.shard import Limits
-from batch_assets.resources import openai_client, openai_search
+from batch_assets.resources.openai import client, search
 from batch_assets.sandbox import SlowAnswer
 from batch_assets.stages.poll import OVERDUE, PollReport, poll_due, poll_if_overdue
 
@@ -24,7 +24,7 @@ def far_off(sandbox) -> None:
 @pytest.fixture
 def small_pages(monkeypatch):
     """Three batches to a page."""
-    for module in (openai_client, openai_search):
+    for module in (client, search):
         monkeypatch.setattr(module, "PAGE", 3)
 
 

@@ -69,8 +69,8 @@ class Dying(Provider):
             self._provider.submit(shard, endpoint=endpoint, key=key)
         raise KeyboardInterrupt
 
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
-        return self._provider.find(key, since=since)
+    def find(self, key: str, **known: Any) -> ProviderBatch | None:
+        return self._provider.find(key, **known)
 
     def poll(
         self, ids: Any, *, since: datetime, among: Sequence[str] = ()
@@ -193,8 +193,8 @@ class SlowSearch(Dying):
         super().__init__(provider, after=False)
         self._world = world
 
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
-        found = super().find(key, since=since)
+    def find(self, key: str, **known: Any) -> ProviderBatch | None:
+        found = super().find(key, **known)
         self._world.lease_over()
         other = replace(self._world.deployment, provider=self._provider, owner="faster")
         assert recover(other) == 1

@@ -1,4 +1,7 @@
-"""The endpoints that a batch may address, by the names they are declared by."""
+"""The endpoints that a batch may address, by the names they are declared by.
+
+Those of OpenAI stand here, since every compatible server has them too; others are their kind's.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +12,10 @@ from batch_assets.prompt.endpoints.completions import CompletionsEndpoint
 from batch_assets.prompt.endpoints.embeddings import EmbeddingsEndpoint
 from batch_assets.prompt.endpoints.endpoint import Endpoint
 from batch_assets.prompt.endpoints.images import ImagesEndpoint
+from batch_assets.prompt.endpoints.kinds import endpoints_of_kinds
 from batch_assets.prompt.endpoints.moderations import ModerationsEndpoint
 from batch_assets.prompt.endpoints.responses import ResponsesEndpoint
+from batch_assets.prompt.import_path import imported
 from batch_assets.prompt.output import Output
 from batch_assets.prompt.prompt import Prompt
 
@@ -29,11 +34,16 @@ _BY_URL = {kind.url: kind for kind in ENDPOINTS.values()}
 def endpoint_named(name: str) -> type[Endpoint]:
     """The endpoint of that name or URL. Raises DeclarationError for one that is not known."""
     found = ENDPOINTS.get(name) or _BY_URL.get(name)
-    if found is None:
+    if found is not None:
+        return found
+    others = endpoints_of_kinds()
+    if name not in others:
         raise DeclarationError(
-            f"endpoint {name!r} is unknown: give one of {', '.join(ENDPOINTS)}, or its URL"
+            f"endpoint {name!r} is unknown: give one of {', '.join([*ENDPOINTS, *others])}, or "
+            "the URL of one of OpenAI's"
         )
-    return found
+    kind: type[Endpoint] = imported(others[name], f"the endpoint {name}")
+    return kind
 
 
 def compile_endpoint(

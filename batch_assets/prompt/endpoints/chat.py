@@ -1,7 +1,7 @@
 """Chat completions (OpenAI API reference, "Create chat completion")."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -100,6 +100,8 @@ class ChatEndpoint(Endpoint):
     dialect = "chat"
     known_settings = SETTINGS
     reserved_settings = RESERVED_SETTINGS
+    aliases: ClassVar[Mapping[str, str]] = {"max_output_tokens": "max_completion_tokens"}
+    is_packable = True
     body_type = _ChatBody
     answer_name = "choices"
 

@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn, cast
 
 import msgspec
 import pyarrow as pa
@@ -24,10 +24,12 @@ from batch_assets.prompt.endpoints.settings import (
     EXTRA_BODY,
     Known,
     Reserved,
+    as_called_here,
     check_settings,
     extra_fields,
     refused_value,
 )
+from batch_assets.prompt.envelope import OPENAI, Envelope
 from batch_assets.prompt.messages import Dialect
 from batch_assets.prompt.output import InvalidAnswer, Output
 from batch_assets.prompt.prompt import Prompt
@@ -57,13 +59,20 @@ class Endpoint(ABC):
     output that the endpoint does not take.
     """
 
-    url: ClassVar[str]
+    #: Its path at the provider; of one whose path names the model, each object has its own.
+    url: str
+    #: What stands around a body in a line of a batch file.
+    envelope: ClassVar[Envelope] = OPENAI
+    #: Whether its answer has a place for a list, so that several items can share a request.
+    is_packable: ClassVar[bool] = False
     #: The field of a body that the prompt stands in.
     prompt_field: ClassVar[str]
     #: How the endpoint wants the prompt.
     dialect: ClassVar[Dialect]
     known_settings: ClassVar[Known]
     reserved_settings: ClassVar[Reserved]
+    #: Names that mean the same at every provider, and what they are called here.
+    aliases: ClassVar[Mapping[str, str]] = {}
     #: Settings that are ours and are not sent.
     own_settings: ClassVar[Known] = {}
     body_type: ClassVar[type[Body]]
@@ -78,6 +87,7 @@ class Endpoint(ABC):
     ) -> None:
         known = {**self.known_settings, **self.own_settings}
         with about("settings"):
+            settings = as_called_here(settings, self.aliases)
             check_settings(settings, self.url, known, self.reserved_settings)
         self.model = model
         self.output = output
@@ -157,8 +167,12 @@ class Endpoint(ABC):
 
     def line(self, custom_id: str, body: bytes) -> bytes:
         """One line of a batch file."""
-        middle = f'","method":"POST","url":"{self.url}","body":'.encode()
-        return b"".join((_LINE_HEAD, custom_id.encode(), middle, body, b"}\n"))
+        return self.envelope.line(custom_id, self.url, body)
+
+    def last_text(self, body: Mapping[str, Any]) -> str:
+        """The text of the last message of a body that was built here."""
+        content = body[self.prompt_field][-1]["content"]
+        return cast(str, content if isinstance(content, str) else content[0]["text"])
 
     def inputs(self, body: bytes) -> int:
         """Embedding inputs that the request counts as."""
@@ -245,8 +259,6 @@ class Endpoint(ABC):
             except msgspec.ValidationError as error:
                 raise refused_value(name, msgspec.json.decode(raw), error) from error
 
-
-_LINE_HEAD = b'{"custom_id":"'
 
 _OBJECT = ord("{")
 _ARRAY = ord("[")

@@ -123,6 +123,7 @@ class ResponsesEndpoint(Endpoint):
     dialect = "responses"
     known_settings = SETTINGS
     reserved_settings = RESERVED_SETTINGS
+    is_packable = True
     body_type = _ResponseBody
     answer_name = "output"
 

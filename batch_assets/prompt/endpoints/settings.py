@@ -55,6 +55,14 @@ PROMPT_CACHE: Known = {
 }
 
 
+def as_called_here(settings: Mapping[str, Any], aliases: Mapping[str, str]) -> Mapping[str, Any]:
+    """The settings by an endpoint's own names. Raises DeclarationError for one given twice."""
+    for name, own in aliases.items():
+        if name in settings and own in settings:
+            raise DeclarationError(f"settings {name!r} and {own!r} are the same: give one of them")
+    return {aliases.get(name, name): value for name, value in settings.items()}
+
+
 def check_settings(settings: Mapping[str, Any], url: str, known: Known, reserved: Reserved) -> None:
     """Raise DeclarationError for a setting that cannot be sent, naming it and the reason."""
     for name, value in settings.items():

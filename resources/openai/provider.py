@@ -1,8 +1,8 @@
 """OpenAI's Batch API behind the port.
 
 The SDK takes a second of CPU to import, so it is imported at the first call and never before:
-code locations, dry runs and sensors that have nothing to ask do without it. `openai_client` makes
-the calls, `openai_errors` translates what they raise, `openai_replies` what they return.
+code locations, dry runs and sensors that have nothing to ask do without it. `client` makes the
+calls, `errors` says what they raise, `replies` what they return.
 """
 
 import re
@@ -28,19 +28,19 @@ from batch_assets.domain.errors import (
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
-from batch_assets.resources.openai_options import CreateOptions
-from batch_assets.resources.openai_patience import Patience
-from batch_assets.resources.openai_replies import (
+from batch_assets.resources.openai.options import CreateOptions
+from batch_assets.resources.openai.replies import (
     CursorGone,
     NotListed,
     created_at,
     key_of,
     text_of,
 )
-from batch_assets.resources.openai_search import BatchSearch
+from batch_assets.resources.openai.search import BatchSearch
+from batch_assets.resources.patience import Patience
 
 if TYPE_CHECKING:
-    from batch_assets.resources.openai_client import OpenAIClient
+    from batch_assets.resources.openai.client import OpenAIClient
 
 #: The variable that holds the key, by the SDK's custom and in our deployments.
 API_KEY = "OPENAI_API_KEY"
@@ -154,14 +154,21 @@ class OpenAIProvider(Provider):
                 self._client.delete_file(input_file_id, retrying=False)
             raise
 
-    def find(self, key: str, *, since: datetime) -> ProviderBatch | None:
+    def find(
+        self,
+        key: str,
+        *,
+        since: datetime,
+        requests: int | None = None,
+        besides: Collection[str] = (),
+    ) -> ProviderBatch | None:
         """The batch that carries the key; None where every page back to `since` was read.
 
         Batches without metadata, which some servers drop, are known by the file they were created
         from. A list may lag behind the creation by seconds: ask once the offer is a minute old.
 
-        None is never a guess. Raises ProviderUnavailable where a list breaks off, and
-        RequestRefused where the server has none, which only a person can make up for.
+        Raises ProviderUnavailable where a list breaks off, and RequestRefused where the server has
+        none.
         """
         call = f"looking for the batch {key}"
         bare: dict[str, object] = {}
@@ -233,10 +240,11 @@ class OpenAIProvider(Provider):
     def _client(self) -> "OpenAIClient":
         if self.lacks is not None:
             raise ProviderUnreachable(self.lacks)
-        from batch_assets.resources.openai_client import OpenAIClient
+        from batch_assets.resources.openai.client import OpenAIClient
 
         return OpenAIClient(
             api_key=self._api_key,
+            key_variable=self._key_variable,
             base_url=self._base_url,
             organization=self._organization,
             project=self._project,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused
 from batch_assets.domain.provider import ProviderBatch
-from batch_assets.resources.openai_replies import CursorGone, NotListed, text_of
+from batch_assets.resources.openai.replies import CursorGone, NotListed, text_of
 
 if TYPE_CHECKING:
-    from batch_assets.resources.openai_client import OpenAIClient
+    from batch_assets.resources.openai.client import OpenAIClient
 
 #: Batches per list call (`batch_list_params.py`: 1 to 100).
 PAGE = 100

@@ -1,6 +1,6 @@
 """One method per call of OpenAI's Batch API, through the SDK: errors and replies in our own words.
 
-Importing this module imports the SDK, so `batch_assets.resources.openai` does it at its first call.
+Importing this module imports the SDK, so `provider` does it at its first call.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ from openai import APIStatusError, NotFoundError, OpenAI, Timeout, omit
 
 from batch_assets.domain.errors import AccountRefused, ArtifactError
 from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
-from batch_assets.resources.openai_errors import translated
-from batch_assets.resources.openai_options import CreateOptions
-from batch_assets.resources.openai_patience import Patience
-from batch_assets.resources.openai_replies import (
+from batch_assets.resources.border import Border
+from batch_assets.resources.openai.errors import ERRORS
+from batch_assets.resources.openai.options import CreateOptions
+from batch_assets.resources.openai.replies import (
     CursorGone,
     NotListed,
     Unreadable,
@@ -25,7 +25,8 @@ from batch_assets.resources.openai_replies import (
     described,
     required_text,
 )
-from batch_assets.resources.openai_search import PAGE
+from batch_assets.resources.openai.search import PAGE
+from batch_assets.resources.patience import Patience
 
 #: Files per list call (`file_list_params.py`: 1 to 10,000).
 FILE_PAGE = 1_000
@@ -51,6 +52,7 @@ class OpenAIClient:
         self,
         *,
         api_key: str,
+        key_variable: str,
         base_url: str,
         organization: str | None,
         project: str | None,
@@ -63,11 +65,15 @@ class OpenAIClient:
         if not (api_key.isascii() and api_key.isprintable()):
             raise AccountRefused(
                 "the key holds characters that no key has; "
-                "check OPENAI_API_KEY or the resource's api_key"
+                f"check {key_variable} or the resource's api_key"
             )
         url = urlsplit(base_url)
-        self._shown_url = f"{url.scheme}://{url.netloc}{url.path}"
-        self._api_key = api_key
+        self._border = Border(
+            ERRORS,
+            base_url=f"{url.scheme}://{url.netloc}{url.path}",
+            secret=api_key,
+            key_variable=key_variable,
+        )
         self._organization = organization
         self._project = project
         self._options = options
@@ -239,8 +245,7 @@ class OpenAIClient:
 
     @contextmanager
     def _translated(self, call: str, *, creating: bool = False) -> Iterator[None]:
-        border = translated(call, base_url=self._shown_url, secret=self._api_key, creating=creating)
-        with self._patience.timed(), border:
+        with self._patience.timed(), self._border.translated(call, creating=creating):
             yield
 
 
