@@ -14,43 +14,22 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from batch_assets.sandbox import batch_routes, control_routes, file_routes
+from batch_assets.sandbox import control_routes
 from batch_assets.sandbox.clock import Clock, SystemClock
-from batch_assets.sandbox.errors import ApiError, error_body
+from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.faults import Faults
+from batch_assets.sandbox.openai_wire import OPENAI
 from batch_assets.sandbox.provider import Sandbox
 from batch_assets.sandbox.scripted_faults import ScriptedFaults
 from batch_assets.sandbox.settings import Settings, SettingValues
+from batch_assets.sandbox.wire import Call, Routes, Wire
 
-Call = Callable[[Request], Response | Awaitable[Response]]
-
-MODELS = ("gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o-mini", "gpt-5-mini", "gpt-5-nano")
-WRONG_KEY_PREFIX = "sk-wrong"
-
-
-def list_models(request: Request) -> JSONResponse:
-    models = [
-        {"id": name, "object": "model", "created": 1_715_367_049, "owned_by": "sandbox"}
-        for name in MODELS
-    ]
-    return JSONResponse({"object": "list", "data": models})
-
-
-ROUTES: dict[str, tuple[str, str, Call]] = {
-    "files.create": ("POST", "/v1/files", file_routes.upload_file),
-    "files.list": ("GET", "/v1/files", file_routes.list_files),
-    "files.retrieve": ("GET", "/v1/files/{file_id}", file_routes.retrieve_file),
-    "files.content": ("GET", "/v1/files/{file_id}/content", file_routes.file_content),
-    "files.delete": ("DELETE", "/v1/files/{file_id}", file_routes.delete_file),
-    "batches.create": ("POST", "/v1/batches", batch_routes.create_batch),
-    "batches.list": ("GET", "/v1/batches", batch_routes.list_batches),
-    "batches.retrieve": ("GET", "/v1/batches/{batch_id}", batch_routes.retrieve_batch),
-    "batches.cancel": ("POST", "/v1/batches/{batch_id}/cancel", batch_routes.cancel_batch),
-    "models.list": ("GET", "/v1/models", list_models),
+#: Of the sandbox itself; nothing of them is misbehaved.
+CONTROL: Routes = {
     "sandbox.executions": ("GET", "/sandbox/executions", control_routes.show_executions),
     "sandbox.custom_ids": (
         "GET",
@@ -64,6 +43,9 @@ ROUTES: dict[str, tuple[str, str, Call]] = {
     "sandbox.reset": ("POST", "/sandbox/reset", control_routes.reset),
     "sandbox.settings": ("POST", "/sandbox/settings", control_routes.change_settings),
 }
+
+#: The first answers where no other has the path.
+WIRES: tuple[Wire, ...] = (OPENAI,)
 
 
 def create_app(
@@ -87,10 +69,22 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route(path, _consulting_faults(name, call), methods=[method], name=name)
-            for name, (method, path, call) in ROUTES.items()
+            *(
+                Route(path, _answering(call, name), methods=[method], name=name)
+                for name, (method, path, call) in CONTROL.items()
+            ),
+            *(
+                Route(
+                    wire.prefix + path,
+                    _answering(call, name, wire),
+                    methods=[method],
+                    name=f"{wire.name}.{name}",
+                )
+                for wire in WIRES
+                for name, (method, path, call) in wire.routes.items()
+            ),
         ],
-        middleware=[Middleware(_RequestId), Middleware(_BearerKey)],
+        middleware=[Middleware(_RequestId), Middleware(_Key)],
         exception_handlers={HTTPException: _no_such_route},
         lifespan=lifespan,
     )
@@ -98,33 +92,46 @@ def create_app(
     return app
 
 
-def _consulting_faults(name: str, call: Call) -> Callable[[Request], Awaitable[Response]]:
+def _answering(
+    call: Call, name: str, wire: Wire | None = None
+) -> Callable[[Request], Awaitable[Response]]:
+    """What answers a route; one of a wire after it has asked the script of faults."""
     is_async = iscoroutinefunction(call)
-    of_the_provider = not name.startswith("sandbox.")
+    refused = OPENAI.refused if wire is None else wire.refused
 
     async def work(request: Request) -> Response:
         try:
             # A call without `async` reads the database and files: it gets a thread of its own.
             answer = call(request) if is_async else await run_in_threadpool(call, request)
             return answer if isinstance(answer, Response) else await answer
-        except ApiError as refused:
-            return JSONResponse(refused.body, status_code=refused.status_code)
+        except ApiError as error:
+            return refused(error)
 
     async def endpoint(request: Request) -> Response:
         sandbox: Sandbox = request.app.state.sandbox
         scripted = sandbox.faults.on_route(name)
         if scripted is not None:
             return scripted
-        fault = sandbox.faults.on_call(name) if of_the_provider else None
-        return await (work(request) if fault is None else fault.answer(lambda: work(request)))
+        fault = None if wire is None else sandbox.faults.on_call(name)
+        if fault is None:
+            return await work(request)
+        try:
+            return await fault.answer(lambda: work(request))
+        except ApiError as error:
+            return refused(error)
 
     return endpoint
 
 
-def _no_such_route(request: Request, error: Exception) -> JSONResponse:
+def _wire_of(path: str) -> Wire | None:
+    return next((wire for wire in WIRES if path.startswith(f"{wire.prefix}/")), None)
+
+
+def _no_such_route(request: Request, error: Exception) -> Response:
     status_code = error.status_code if isinstance(error, HTTPException) else 500
     message = f"Invalid URL ({request.method} {request.url.path})"
-    return JSONResponse(error_body(message), status_code=status_code)
+    wire = _wire_of(request.url.path) or OPENAI
+    return wire.refused(ApiError(status_code, message))
 
 
 class _RequestId:
@@ -142,32 +149,16 @@ class _RequestId:
         await self._app(scope, receive, send_with_id)
 
 
-class _BearerKey:
-    """Any key will do under /v1, except those that begin with `sk-wrong`."""
+class _Key:
+    """Asks for a key on every path of a wire, whether or not it has such a route."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            complaint = _key_complaint(Headers(scope=scope).get("authorization", ""))
+        wire = _wire_of(scope["path"]) if scope["type"] == "http" else None
+        if wire is not None:
+            complaint = wire.key_complaint(Headers(scope=scope))
             if complaint is not None:
-                body = error_body(complaint, code="invalid_api_key")
-                return await JSONResponse(body, status_code=401)(scope, receive, send)
+                return await wire.refused(complaint)(scope, receive, send)
         return await self._app(scope, receive, send)
-
-
-def _key_complaint(authorization: str) -> str | None:
-    scheme, _, key = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        return (
-            "You didn't provide an API key. You need to provide your API key in an Authorization "
-            "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
-        )
-    if key.startswith(WRONG_KEY_PREFIX):
-        shown = f"{key[:8]}{'*' * 8}{key[-4:]}"
-        return (
-            f"Incorrect API key provided: {shown}. "
-            "You can find your API key at https://platform.openai.com/account/api-keys."
-        )
-    return None

@@ -15,13 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
-    JSONResponse,
     Response,
     StreamingResponse,
 )
 
 from batch_assets.sandbox.connection import CutAnswer, NoAnswer, Silence
-from batch_assets.sandbox.errors import error_body
+from batch_assets.sandbox.errors import ApiError
 
 Work = Callable[[], Awaitable[Response]]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -106,7 +105,7 @@ class HttpError(_OtherAnswer, frozen=True):
     retry_after: float | None = None
 
     def reply(self) -> Response:
-        return _error(self.status, self.message, self.code, self.type, self.retry_after)
+        raise _error(self.status, self.message, self.code, self.type, self.retry_after)
 
 
 class RateLimited(CallFault, frozen=True):
@@ -116,7 +115,7 @@ class RateLimited(CallFault, frozen=True):
 
     async def answer(self, work: Work) -> Response:
         message = "Rate limit reached for requests. Please try again later."
-        return _error(429, message, "rate_limit_exceeded", "requests", self.retry_after)
+        raise _error(429, message, "rate_limit_exceeded", "requests", self.retry_after)
 
 
 class ServerError(_OtherAnswer, frozen=True):
@@ -126,7 +125,7 @@ class ServerError(_OtherAnswer, frozen=True):
 
     def reply(self) -> Response:
         message = "The server had an error while processing your request. Sorry about that!"
-        return _error(self.status, message, None, "server_error")
+        raise _error(self.status, message, None, "server_error")
 
 
 class AccountRefusal(CallFault, frozen=True):
@@ -135,7 +134,7 @@ class AccountRefusal(CallFault, frozen=True):
     reason: Literal["invalid_key", "forbidden", "insufficient_quota", "billing_hard_limit"]
 
     async def answer(self, work: Work) -> Response:
-        return _error(*ACCOUNT_REFUSALS[self.reason])
+        raise _error(*ACCOUNT_REFUSALS[self.reason])
 
 
 class TruncatedDownload(CallFault, frozen=True):
@@ -220,10 +219,10 @@ ACCOUNT_REFUSALS = {
 
 def _error(
     status: int, message: str, code: str | None, type: str, retry_after: float | None = None
-) -> JSONResponse:
+) -> ApiError:
+    """To be raised: the wire that was called gives it its shape."""
     headers = None if retry_after is None else {"retry-after": f"{retry_after:g}"}
-    body = error_body(message, code=code, type=type)
-    return JSONResponse(body, status_code=status, headers=headers)
+    return ApiError(status, message, code=code, type=type, headers=headers)
 
 
 async def _content(answer: Response) -> bytes:

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS files (
     id TEXT NOT NULL UNIQUE,
     filename TEXT NOT NULL,
     purpose TEXT NOT NULL,
+    wire TEXT NOT NULL,                     -- the name of the wire that it came over
     bytes INTEGER NOT NULL,
     created_at REAL NOT NULL,
     expires_at REAL NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS batches (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
+    wire TEXT NOT NULL,                     -- the name of the wire that it came over
     endpoint TEXT NOT NULL,
     input_file_id TEXT NOT NULL,
     metadata TEXT,                          -- JSON as it was sent
@@ -77,6 +79,16 @@ class Database:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+        for table in ("files", "batches"):
+            self._add_wire(table)
+
+    def _add_wire(self, table: str) -> None:
+        """What was written before there were several wires came over the first."""
+        columns = {row["name"] for row in self._connection.execute(f"PRAGMA table_info({table})")}
+        if "wire" not in columns:
+            self._connection.execute(
+                f"ALTER TABLE {table} ADD COLUMN wire TEXT NOT NULL DEFAULT 'openai'"
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

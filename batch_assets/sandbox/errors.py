@@ -1,5 +1,6 @@
 """Errors in the shape of OpenAI's API reference: `{"error": {message, type, param, code}}`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -31,9 +32,12 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         type: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
+        self.message = message
+        self.headers = headers
         self.body = error_body(message, param=param, code=code, type=type)
 
 

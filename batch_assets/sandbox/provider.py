@@ -52,13 +52,16 @@ class Sandbox:
     def receiving(self, file_id: str) -> AbstractContextManager[BinaryIO]:
         return self.files.writing(file_id)
 
-    def add_upload(self, file_id: str, filename: str, lifetime: float) -> StoredFile:
+    def add_upload(
+        self, file_id: str, filename: str, lifetime: float, *, wire: str = "openai"
+    ) -> StoredFile:
         with self._database.transaction() as connection:
             self.files.add(
                 connection,
                 file_id,
                 filename=filename,
                 purpose="batch",
+                wire=wire,
                 created_at=self.clock.now(),
                 lifetime=lifetime,
             )
@@ -105,9 +108,11 @@ class Sandbox:
     def batch(self, batch_id: str) -> dict[str, Any]:
         return self._looked_at(self.batches.get(batch_id), self.clock.now())
 
-    def batch_page(self, *, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    def batch_page(
+        self, *, after: str | None, limit: int, wire: str = "openai"
+    ) -> tuple[list[dict[str, Any]], bool]:
         now = self.clock.now()
-        batches, more = self.batches.page(after=after, limit=limit)
+        batches, more = self.batches.page(after=after, limit=limit, wire=wire)
         return [self._looked_at(batch, now) for batch in batches], more
 
     def _looked_at(self, batch: StoredBatch, now: float) -> dict[str, Any]:
@@ -173,6 +178,7 @@ class Sandbox:
                     file_id,
                     filename=f"{batch.id}_{kind}.jsonl",
                     purpose="batch_output",
+                    wire=batch.wire,
                     created_at=created_at,
                     lifetime=batch.output_lifetime,
                 )

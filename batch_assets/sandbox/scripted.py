@@ -17,8 +17,10 @@ from batch_assets.sandbox.thread import running_sandbox
 class ScriptedSandbox:
     """A running sandbox, its clock, its script and its judge."""
 
+    origin: str
+    """The address, to which each wire adds its own prefix."""
     base_url: str
-    """For an SDK: ends in /v1. Any key will do."""
+    """For OpenAI's SDK: ends in /v1. Any key will do."""
     control_url: str
     """For other processes: ends in /sandbox."""
     clock: ManualClock
@@ -54,6 +56,7 @@ def scripted_sandbox() -> Iterator[ScriptedSandbox]:
     clock, faults = ManualClock(time.time()), ScriptedFaults()
     with running_sandbox(clock=clock, faults=faults) as running:
         yield ScriptedSandbox(
+            origin=running.origin,
             base_url=running.base_url,
             control_url=running.control_url,
             clock=clock,

@@ -49,12 +49,14 @@ class BatchOrder:
     input_file_id: str
     metadata: dict[str, str] | None
     output_lifetime: float
+    wire: str = "openai"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredBatch:
     seq: int
     id: str
+    wire: str
     endpoint: str
     input_file_id: str
     metadata: str | None
@@ -180,6 +182,7 @@ class StoredBatches:
         outside = _first(faults, CancelledOutside)
         columns = {
             "id": f"batch_{secrets.token_hex(16)}",
+            "wire": order.wire,
             "endpoint": order.endpoint,
             "input_file_id": order.input_file_id,
             "metadata": json.dumps(order.metadata) if order.metadata is not None else None,
@@ -215,12 +218,15 @@ class StoredBatches:
             raise ApiError(404, f"No batch found with id '{batch_id}'.")
         return StoredBatch(**row)
 
-    def page(self, *, after: str | None, limit: int) -> tuple[list[StoredBatch], bool]:
-        """The newest first, and whether older ones follow."""
+    def page(
+        self, *, after: str | None, limit: int, wire: str = "openai"
+    ) -> tuple[list[StoredBatch], bool]:
+        """Of one wire, the newest first, and whether older ones follow."""
         before = self.get(after).seq if after is not None else 2**62
         with self._database.transaction() as connection:
             rows = connection.execute(
-                f"{SELECT} WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, limit + 1)
+                f"{SELECT} WHERE seq < ? AND wire = ? ORDER BY seq DESC LIMIT ?",
+                (before, wire, limit + 1),
             ).fetchall()
         return [StoredBatch(**row) for row in rows[:limit]], len(rows) > limit
 

@@ -26,6 +26,7 @@ class StoredFile:
     id: str
     filename: str
     purpose: str
+    wire: str
     bytes: int
     created_at: float
     expires_at: float
@@ -89,14 +90,15 @@ class StoredFiles:
         *,
         filename: str,
         purpose: str,
+        wire: str,
         created_at: float,
         lifetime: float,
     ) -> None:
         size = self.content_path(file_id).stat().st_size
         connection.execute(
-            "INSERT INTO files (id, filename, purpose, bytes, created_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (file_id, filename, purpose, size, created_at, created_at + lifetime),
+            "INSERT INTO files (id, filename, purpose, wire, bytes, created_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (file_id, filename, purpose, wire, size, created_at, created_at + lifetime),
         )
 
     def get(self, file_id: str) -> StoredFile:
@@ -109,11 +111,17 @@ class StoredFiles:
         return StoredFile(**row)
 
     def page(
-        self, *, purpose: str | None, after: str | None, limit: int, descending: bool
+        self,
+        *,
+        purpose: str | None,
+        after: str | None,
+        limit: int,
+        descending: bool,
+        wire: str = "openai",
     ) -> tuple[list[StoredFile], bool]:
-        """One page and whether more follow."""
-        conditions: list[str] = [VISIBLE]
-        values: list[str | float] = [self._clock.now()]
+        """One page of a wire's files and whether more follow."""
+        conditions: list[str] = [VISIBLE, "wire = ?"]
+        values: list[str | float] = [self._clock.now(), wire]
         if purpose is not None:
             conditions.append("purpose = ?")
             values.append(purpose)

@@ -25,8 +25,10 @@ STOP_TIMEOUT = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSandbox:
+    origin: str
+    """The address, to which each wire adds its own prefix."""
     base_url: str
-    """For an SDK: ends in /v1."""
+    """For OpenAI's SDK: ends in /v1."""
     control_url: str
     """Ends in /sandbox."""
     state: Sandbox
@@ -48,6 +50,7 @@ def running_sandbox(
         app = create_app(folder, clock=clock, faults=faults, **settings)
         origin = stack.enter_context(served(app))
         yield RunningSandbox(
+            origin=origin,
             base_url=f"{origin}/v1",
             control_url=f"{origin}/sandbox",
             state=app.state.sandbox,
