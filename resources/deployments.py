@@ -42,6 +42,18 @@ class NamedDeployment:
     resources: Mapping[str, Any]
     poll_seconds: int
 
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger. Raises DeclarationError where the environment has none."""
+        if self.name != "production":
+            return str(self.resources["batch_ledger"].url)
+        url = os.environ.get(LEDGER_URL)
+        if not url:
+            raise DeclarationError(
+                f"the ledger of production is not named: set {LEDGER_URL} to its SQLAlchemy URL"
+            )
+        return url
+
 
 def chosen_deployment() -> NamedDeployment:
     """The deployment that the environment names; `local` where it names none."""

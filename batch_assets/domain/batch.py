@@ -157,6 +157,8 @@ class Batch:
     polled_at: datetime | None = None
     #: When the provider last said that it does not know it; None once it tells of it again.
     missed_at: datetime | None = None
+    #: When the provider last sent word of itself that something became of it.
+    woken_at: datetime | None = None
     #: When a live process last wanted to send it and could not.
     wanted_at: datetime | None = None
     #: When the provider was asked to cancel it.

@@ -307,6 +307,11 @@ MIGRATIONS = (
             "CREATE INDEX batch_by_request_set ON batch (request_set_id, state)",
         ),
     ),
+    Migration(
+        number=6,
+        name="batches that a provider tells of itself",
+        statements=("ALTER TABLE batch ADD COLUMN woken_at {timestamp}",),
+    ),
 )
 
 

@@ -115,6 +115,20 @@ class Polls:
                     .values(missed_at=self._clock(), reason=reason)
                 )
 
+    def wake(self, provider_id: str) -> bool:
+        """The provider sent word of a batch: it is asked about at the next look, whatever its turn.
+
+        False where no submitted batch has that id.
+        """
+        table = schema.batch
+        with self._writing.begin() as connection:
+            woken = connection.execute(
+                table.update()
+                .where(table.c.provider_id == provider_id, table.c.state == BatchState.SUBMITTED)
+                .values(woken_at=self._clock())
+            )
+        return woken.rowcount > 0
+
     def turnarounds(self, account: Account) -> Sequence[Turnaround]:
         """How long the account's newest ended batches took, those aside that failed or were
         cancelled.

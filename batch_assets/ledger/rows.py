@@ -36,6 +36,7 @@ _SHARED = (
     "ended_at",
     "polled_at",
     "missed_at",
+    "woken_at",
     "wanted_at",
     "cancel_requested_at",
     "provider_id",

@@ -131,6 +131,7 @@ batch = sa.Table(
     sa.Column("wanted_at", UtcTimestamp),
     sa.Column("cancel_requested_at", UtcTimestamp),
     sa.Column("missed_at", UtcTimestamp),
+    sa.Column("woken_at", UtcTimestamp),
 )
 
 event = sa.Table(

@@ -75,7 +75,10 @@ def _submitted(deployment: Deployment) -> Sequence[Batch]:
 
 def _due_at(batch: Batch, expected: Expected, every: timedelta) -> datetime:
     history = expected.history(batch.request_set.inference, batch.endpoint)
-    return due_at(_submitted_at(batch), _asked_at(batch), history, every)
+    asked_at = _asked_at(batch)
+    if batch.woken_at is not None and (asked_at is None or asked_at < batch.woken_at):
+        return batch.woken_at
+    return due_at(_submitted_at(batch), asked_at, history, every)
 
 
 def _submitted_at(batch: Batch) -> datetime:
