@@ -1,33 +1,24 @@
-"""The deployments: named sets of resources. The one place that names environment variables."""
+"""The deployments: named sets of resources, made of what the environment says."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from batch_assets.domain.errors import DeclarationError
+from batch_assets.prompt.endpoints.kinds import ProviderKind, kinds
+from batch_assets.prompt.import_path import imported
+from batch_assets.resources.environment import (
+    FILES_ROOT,
+    LEDGER_URL,
+    PRODUCTION,
+    SANDBOX,
+    Environment,
+    chosen_environment,
+)
 from batch_assets.resources.io_managers import BatchFilesIOManager
 from batch_assets.resources.ledger import LedgerResource
-from batch_assets.resources.openai import OpenAIResource
-
-#: Which deployment a process uses: local, sandbox or production.
-DEPLOYMENT = "BATCH_ASSETS_DEPLOYMENT"
-#: The provider's key, for local and production.
-API_KEY = "OPENAI_API_KEY"
-#: Where the sandbox listens.
-SANDBOX_URL = "BATCH_ASSETS_SANDBOX_URL"
-#: Where local and sandbox keep ledger and files.
-HOME = "BATCH_ASSETS_HOME"
-#: Root of the files in production: a folder or a bucket URL.
-FILES_ROOT = "BATCH_ASSETS_FILES_ROOT"
-#: SQLAlchemy URL of the ledger in production.
-LEDGER_URL = "BATCH_ASSETS_LEDGER_URL"
-
-_DEFAULT_HOME = ".batch_assets"
-_DEFAULT_SANDBOX_URL = "http://127.0.0.1:8750/v1"
 
 #: The sandbox finishes in seconds; a provider takes minutes to hours.
 _SANDBOX_POLL_SECONDS = 5
@@ -42,66 +33,54 @@ class NamedDeployment:
     resources: Mapping[str, Any]
     poll_seconds: int
 
-    @property
-    def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger. Raises DeclarationError where the environment has none."""
-        if self.name != "production":
-            return str(self.resources["batch_ledger"].url)
-        url = os.environ.get(LEDGER_URL)
-        if not url:
-            raise DeclarationError(
-                f"the ledger of production is not named: set {LEDGER_URL} to its SQLAlchemy URL"
-            )
-        return url
-
 
 def chosen_deployment() -> NamedDeployment:
-    """The deployment that the environment names; `local` where it names none."""
-    name = os.environ.get(DEPLOYMENT, "local")
-    makers = {"local": _local, "sandbox": _sandbox, "production": _production}
-    if name not in makers:
-        raise DeclarationError(f"{DEPLOYMENT} is {name!r}; it can be {', '.join(sorted(makers))}")
-    return makers[name]()
+    """The deployment that the environment names; `local` where it names none.
 
-
-def _local() -> NamedDeployment:
+    Raises DeclarationError for one that there is not.
+    """
+    environment = chosen_environment()
+    in_sandbox = environment.name == SANDBOX
     return NamedDeployment(
-        name="local",
-        resources={**_state_at_home("local"), "openai": OpenAIResource(api_key=dg.EnvVar(API_KEY))},
-        poll_seconds=_POLL_SECONDS,
+        name=environment.name,
+        resources={**_state(environment), **_providers(environment)},
+        poll_seconds=_SANDBOX_POLL_SECONDS if in_sandbox else _POLL_SECONDS,
     )
 
 
-def _sandbox() -> NamedDeployment:
-    # It charges nothing; what the same would cost at OpenAI is worth seeing.
-    provider = OpenAIResource(
-        api_key="sandbox",
-        base_url=os.environ.get(SANDBOX_URL, _DEFAULT_SANDBOX_URL),
-        price_list="openai",
-    )
-    return NamedDeployment(
-        name="sandbox",
-        resources={**_state_at_home("sandbox"), "openai": provider},
-        poll_seconds=_SANDBOX_POLL_SECONDS,
-    )
-
-
-def _production() -> NamedDeployment:
-    return NamedDeployment(
-        name="production",
-        resources={
-            "batch_ledger": LedgerResource(url=dg.EnvVar(LEDGER_URL)),
-            "batch_files": BatchFilesIOManager(root=dg.EnvVar(FILES_ROOT)),
-            "openai": OpenAIResource(api_key=dg.EnvVar(API_KEY)),
-        },
-        poll_seconds=_POLL_SECONDS,
-    )
-
-
-def _state_at_home(name: str) -> dict[str, Any]:
-    """Ledger and files of one deployment: what the sandbox answered never passes for the real."""
-    home = Path(os.environ.get(HOME, _DEFAULT_HOME)).absolute() / name
+def _state(environment: Environment) -> dict[str, Any]:
+    if environment.name == PRODUCTION:
+        # Read by the process that uses them, as Dagster's settings are.
+        ledger_url, files_root = dg.EnvVar(LEDGER_URL), dg.EnvVar(FILES_ROOT)
+    else:
+        ledger_url = environment.required_ledger_url()
+        files_root = environment.required_files_root()
     return {
-        "batch_ledger": LedgerResource(url=f"sqlite:///{home}/ledger.db"),
-        "batch_files": BatchFilesIOManager(root=f"{home}/files"),
+        "batch_ledger": LedgerResource(url=ledger_url),
+        "batch_files": BatchFilesIOManager(root=files_root),
     }
+
+
+def _providers(environment: Environment) -> dict[str, Any]:
+    """A resource of each kind that is known, under its name: an inference chooses by that."""
+    made = {}
+    for name, kind in kinds():
+        given = _fields(environment, kind)
+        if given is not None:
+            made[name] = imported(kind.resource, f"the resource of {name}")(**kind.fields, **given)
+    return made
+
+
+def _fields(environment: Environment, kind: ProviderKind) -> dict[str, Any] | None:
+    """What the deployment gives a kind's resource; None where it has no such provider."""
+    if environment.name == SANDBOX:
+        if kind.sandbox_prefix is None:
+            return None
+        # It charges nothing; what the same would cost at the provider is worth seeing.
+        address = f"{environment.sandbox_origin}{kind.sandbox_prefix}"
+        return {"api_key": "sandbox", "base_url": address, "price_list": kind.price_list}
+    key = dg.EnvVar(kind.key_variable)
+    if kind.address_variable is None:
+        return {"api_key": key}
+    address = os.environ.get(kind.address_variable)
+    return {"api_key": key, "base_url": address} if address else None

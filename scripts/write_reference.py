@@ -46,7 +46,8 @@ from batch_assets.component.prompts import (
 )
 from batch_assets.domain.batch import MOVES, BatchState
 from batch_assets.domain.outcome import Outcome
-from batch_assets.resources import deployments
+from batch_assets.prompt.endpoints.kinds import BUILT_IN
+from batch_assets.resources import environment
 from batch_assets.resources.io_managers import BatchFilesIOManager
 from batch_assets.resources.ledger import LedgerResource
 from batch_assets.resources.openai import OpenAIResource
@@ -126,9 +127,18 @@ def _settings() -> Iterator[str]:
         for name, field in model.model_fields.items():
             yield f"| `{name}` | {_default(field)} | {_one_line(field.description or '')} |"
     yield "\n## Environment variables\n\n| variable | what it is |\n| --- | --- |"
-    source = Path(deployments.__file__).read_text()
+    source = Path(environment.__file__).read_text()
     for comment, variable in re.findall(r'((?:#: .*\n)+)[A-Z_]+ = "([A-Z_]+)"', source):
         yield f"| `{variable}` | {_one_line(comment.replace('#: ', ''))} |"
+    yield "\n## Providers by name\n"
+    yield "| `provider` | key | address | endpoint | other endpoints of its own |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, kind in BUILT_IN.items():
+        address = f"`{kind.address_variable}`" if kind.address_variable else "the provider's"
+        others = sorted(kind.endpoints.keys() - {kind.default_endpoint})
+        own = ", ".join(f"`{each}`" for each in others)
+        default = f"`{kind.default_endpoint}`"
+        yield f"| `{name}` | `{kind.key_variable}` | {address} | {default} | {own} |"
 
 
 def _states() -> Iterator[str]:

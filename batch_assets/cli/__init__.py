@@ -68,11 +68,11 @@ def serve_webhooks(host: str, port: int, ledger_url: str | None) -> None:
 
     from batch_assets.domain.errors import BatchAssetsError
     from batch_assets.ledger import Ledger
-    from batch_assets.resources.deployments import chosen_deployment
+    from batch_assets.resources.environment import chosen_environment
     from batch_assets.resources.openai.webhooks import SECRET_VARIABLE, receiver
 
     try:
-        url = ledger_url or chosen_deployment().ledger_url
+        url = ledger_url or chosen_environment().required_ledger_url()
         with closing(Ledger.open(url)) as ledger:
             app = receiver(ledger, secret=os.environ.get(SECRET_VARIABLE, ""))
             uvicorn.run(app, host=host, port=port, log_level="info")

@@ -31,11 +31,21 @@ class ProviderKind:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     #: The endpoint of an inference that declares none.
     default_endpoint: str = "chat"
+    #: The variable that holds the address, where every account has its own; without it our own
+    #: deployments have no such provider.
+    address_variable: str | None = None
+    #: Where the sandbox speaks as the provider does: a path below its address.
+    sandbox_prefix: str | None = None
+    #: What an answer of the sandbox would cost: the price library's name of the provider.
+    price_list: str | None = None
 
 
 BUILT_IN: Mapping[str, ProviderKind] = {
     "openai": ProviderKind(
-        resource="batch_assets.resources.openai:OpenAIResource", key_variable="OPENAI_API_KEY"
+        resource="batch_assets.resources.openai:OpenAIResource",
+        key_variable="OPENAI_API_KEY",
+        sandbox_prefix="/v1",
+        price_list="openai",
     ),
 }
 
