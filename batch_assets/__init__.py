@@ -79,19 +79,38 @@ if TYPE_CHECKING:
         Output,
         Prompt,
     )
+    from batch_assets.resources.anthropic import (
+        AnthropicResource,
+    )
+    from batch_assets.resources.compatible import (
+        CompatibleResource,
+    )
+    from batch_assets.resources.gemini import (
+        GeminiResource,
+    )
     from batch_assets.resources.io_managers import (
         BatchFilesIOManager,
     )
     from batch_assets.resources.ledger import (
         LedgerResource,
     )
+    from batch_assets.resources.live import (
+        LiveResource,
+    )
+    from batch_assets.resources.mistral import (
+        MistralResource,
+    )
     from batch_assets.resources.openai import (
         OpenAIResource,
+    )
+    from batch_assets.resources.vllm import (
+        VllmResource,
     )
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AnthropicResource": "batch_assets.resources.anthropic",
     "AssetCorpus": "batch_assets.corpus.asset",
     "Audio": "batch_assets.prompt",
     "BatchFilesIOManager": "batch_assets.resources.io_managers",
@@ -102,6 +121,7 @@ _HOMES = {
     "ByTime": "batch_assets.corpus",
     "Check": "batch_assets.domain.checks",
     "Checks": "batch_assets.domain.checks",
+    "CompatibleResource": "batch_assets.resources.compatible",
     "CompositeCorpus": "batch_assets.corpus.composite",
     "Corpus": "batch_assets.corpus",
     "CorpusError": "batch_assets.domain.errors",
@@ -111,6 +131,7 @@ _HOMES = {
     "Example": "batch_assets.prompt",
     "File": "batch_assets.prompt",
     "FileCorpus": "batch_assets.corpus",
+    "GeminiResource": "batch_assets.resources.gemini",
     "Image": "batch_assets.prompt",
     "Inference": "batch_assets.inference",
     "InferenceEvent": "batch_assets.operations.inference_events",
@@ -119,6 +140,8 @@ _HOMES = {
     "JsonSchemaOutput": "batch_assets.prompt",
     "Labels": "batch_assets.prompt",
     "LedgerResource": "batch_assets.resources.ledger",
+    "LiveResource": "batch_assets.resources.live",
+    "MistralResource": "batch_assets.resources.mistral",
     "OpenAIResource": "batch_assets.resources.openai",
     "Output": "batch_assets.prompt",
     "PartitionsPerRun": "batch_assets.assets.partitions_per_run",
@@ -130,12 +153,14 @@ _HOMES = {
     "SqlCorpus": "batch_assets.corpus.sql",
     "StaticKeys": "batch_assets.corpus.partitioning",
     "TimeWindows": "batch_assets.corpus.partitioning",
+    "VllmResource": "batch_assets.resources.vllm",
     "batch_inference": "batch_assets.inference",
     "inference_sensor": "batch_assets.operations.notifications",
     "with_operations": "batch_assets.operations",
 }
 
 __all__ = [
+    "AnthropicResource",
     "AssetCorpus",
     "Audio",
     "BatchFilesIOManager",
@@ -146,6 +171,7 @@ __all__ = [
     "ByTime",
     "Check",
     "Checks",
+    "CompatibleResource",
     "CompositeCorpus",
     "Corpus",
     "CorpusError",
@@ -155,6 +181,7 @@ __all__ = [
     "Example",
     "File",
     "FileCorpus",
+    "GeminiResource",
     "Image",
     "Inference",
     "InferenceEvent",
@@ -163,6 +190,8 @@ __all__ = [
     "JsonSchemaOutput",
     "Labels",
     "LedgerResource",
+    "LiveResource",
+    "MistralResource",
     "OpenAIResource",
     "Output",
     "PartitionsPerRun",
@@ -174,6 +203,7 @@ __all__ = [
     "SqlCorpus",
     "StaticKeys",
     "TimeWindows",
+    "VllmResource",
     "batch_inference",
     "inference_sensor",
     "with_operations",

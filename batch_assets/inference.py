@@ -16,6 +16,7 @@ from batch_assets.corpus.request_files import RequestFileCorpus
 from batch_assets.domain.checks import Checks
 from batch_assets.domain.errors import DeclarationError, about
 from batch_assets.domain.item import is_inference_name
+from batch_assets.domain.kinds import default_endpoint
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.jobs import inference_jobs
 from batch_assets.operations.discovery import discovery_sensor
@@ -24,7 +25,6 @@ from batch_assets.prices.declared import Prices
 from batch_assets.prompt import Prompt, output_of
 from batch_assets.prompt.declared_output import Declared
 from batch_assets.prompt.endpoints import Endpoint
-from batch_assets.prompt.endpoints.kinds import default_endpoint
 from batch_assets.prompt.packs import Packs, endpoint_of
 from batch_assets.prompt.ready import ReadyRequests
 from batch_assets.stages.quality import rules_of
@@ -188,6 +188,16 @@ class Inference:
             )
 
 
+#: The newest declaration of each name that this process made definitions of: Dagster's own have no
+#: place for it, and the command line works from it.
+_declared: dict[str, Inference] = {}
+
+
+def declared_inferences() -> Mapping[str, Inference]:
+    """The inferences that this process made definitions of, by name."""
+    return dict(_declared)
+
+
 def batch_inference(inference: Inference, *, translate: Translate | None = None) -> dg.Definitions:
     """The assets, checks and jobs of one inference, and the sensor that discovers its partitions.
 
@@ -197,6 +207,7 @@ def batch_inference(inference: Inference, *, translate: Translate | None = None)
     give the whole to `with_operations`.
     """
     recipe = inference.recipe()
+    _declared[inference.name] = inference
     specs = inference_specs(
         recipe,
         provider=inference.provider,

@@ -18,13 +18,16 @@ from batch_assets.domain.errors import (
     ReplyLost,
     RequestRefused,
 )
-from batch_assets.domain.outcome import CREDIT_CODES, KEY_CODES
+from batch_assets.domain.outcome import CREDIT_CODES, KEY_CODES, RIGHTS_CODES
 
 #: Codes of refusals that pass when queued batches end (community.openai.com, topic 1027303).
 QUEUE_CODES = frozenset({"rate_limit_exceeded", "token_limit_exceeded"})
 
 #: The refusal of a full queue where it comes without a code: "Enqueued token limit reached for …".
 _QUEUE_WORDS = re.compile(r"enqueued[ _-]token", re.IGNORECASE)
+
+#: Anthropic's refusal of an account without credit, which comes as any invalid request.
+_MONEY_WORDS = re.compile(r"credit balance is too low", re.IGNORECASE)
 
 #: Providers repeat parts of a key in the text that refuses it.
 _KEY_SHAPE = re.compile(r"\b(?:sk-|AIza)[\w*.…-]+")
@@ -64,8 +67,8 @@ class SdkErrors:
 
     #: Every type of error that is to be translated.
     foreign: tuple[type[Exception], ...]
-    #: The SDK's own error that wraps one of the HTTP client's.
-    wrapper: type[Exception]
+    #: The SDK's own error that wraps one of the HTTP client's; None where none does.
+    wrapper: type[Exception] | None
     #: Those of the HTTP client that mean that no connection stood: nothing of the call was sent.
     never_sent: tuple[type[Exception], ...]
     #: The answer behind an error; None where there was none.
@@ -164,8 +167,9 @@ class Border:
 
     def _origin(self, error: Exception) -> BaseException:
         """The HTTP client's own error where the SDK wrapped one."""
-        is_wrapped = isinstance(error, self._errors.wrapper) and error.__cause__ is not None
-        return error.__cause__ or error if is_wrapped else error
+        wrapper = self._errors.wrapper
+        is_wrapped = wrapper is not None and isinstance(error, wrapper)
+        return (error.__cause__ or error) if is_wrapped else error
 
     def _quotable(self, text: str) -> str:
         """The text on one short line, without the key or characters that steer a terminal."""
@@ -191,11 +195,11 @@ def _refusal(answer: HttpError) -> _Verdict | None:
             return _KEY
         case 402:
             return _MONEY
-        case _ if answer.codes & CREDIT_CODES:
+        case _ if answer.codes & CREDIT_CODES or _MONEY_WORDS.search(answer.message):
             return _MONEY
         case _ if answer.codes & KEY_CODES:
             return _KEY
-        case 403:
+        case _ if answer.status == 403 or answer.codes & RIGHTS_CODES:
             return _RIGHTS
         case 429:
             return _FULL

@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from batch_assets.prompt.endpoints.kinds import ProviderKind, kinds
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
+from batch_assets.domain.kinds import ProviderKind, kind_named, kinds
 from batch_assets.resources.environment import (
     FILES_ROOT,
     LEDGER_URL,
@@ -40,35 +40,44 @@ def chosen_deployment() -> NamedDeployment:
     Raises DeclarationError for one that there is not.
     """
     environment = chosen_environment()
-    in_sandbox = environment.name == SANDBOX
     return NamedDeployment(
         name=environment.name,
         resources={**_state(environment), **_providers(environment)},
-        poll_seconds=_SANDBOX_POLL_SECONDS if in_sandbox else _POLL_SECONDS,
+        poll_seconds=poll_seconds(environment),
     )
+
+
+def poll_seconds(environment: Environment) -> int:
+    """How often the provider is asked."""
+    return _SANDBOX_POLL_SECONDS if environment.name == SANDBOX else _POLL_SECONDS
 
 
 def _state(environment: Environment) -> dict[str, Any]:
     if environment.name == PRODUCTION:
         # Read by the process that uses them, as Dagster's settings are.
-        ledger_url, files_root = dg.EnvVar(LEDGER_URL), dg.EnvVar(FILES_ROOT)
-    else:
-        ledger_url = environment.required_ledger_url()
-        files_root = environment.required_files_root()
+        return {
+            "batch_ledger": LedgerResource(url=dg.EnvVar(LEDGER_URL)),
+            "batch_files": BatchFilesIOManager(root=dg.EnvVar(FILES_ROOT)),
+        }
     return {
-        "batch_ledger": LedgerResource(url=ledger_url),
-        "batch_files": BatchFilesIOManager(root=files_root),
+        "batch_ledger": LedgerResource(url=environment.required_ledger_url()),
+        "batch_files": BatchFilesIOManager(root=environment.required_files_root()),
     }
 
 
 def _providers(environment: Environment) -> dict[str, Any]:
     """A resource of each kind that is known, under its name: an inference chooses by that."""
-    made = {}
-    for name, kind in kinds():
-        given = _fields(environment, kind)
-        if given is not None:
-            made[name] = imported(kind.resource, f"the resource of {name}")(**kind.fields, **given)
-    return made
+    made = {name: provider_resource(environment, name) for name, _ in kinds()}
+    return {name: resource for name, resource in made.items() if resource is not None}
+
+
+def provider_resource(environment: Environment, name: str) -> Any | None:
+    """The deployment's resource of that kind of provider; None where it has none."""
+    kind = kind_named(name)
+    given = None if kind is None else _fields(environment, kind)
+    if kind is None or given is None:
+        return None
+    return imported(kind.resource, f"the resource of {name}")(**kind.fields, **given)
 
 
 def _fields(environment: Environment, kind: ProviderKind) -> dict[str, Any] | None:
@@ -82,5 +91,5 @@ def _fields(environment: Environment, kind: ProviderKind) -> dict[str, Any] | No
     key = dg.EnvVar(kind.key_variable)
     if kind.address_variable is None:
         return {"api_key": key}
-    address = os.environ.get(kind.address_variable)
-    return {"api_key": key, "base_url": address} if address else None
+    own = os.environ.get(kind.address_variable)
+    return {"api_key": key, "base_url": own} if own else None

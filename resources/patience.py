@@ -23,6 +23,11 @@ class Patience:
         self._blocks: list[_Block] = []
         self._slowest = 0.0
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the caller cannot wait, so that nothing is tried again."""
+        return bool(self._blocks)
+
     @contextmanager
     def within(self, seconds: float, calls: int | None = None) -> Iterator[None]:
         """A block inside another has no more than that one has left."""

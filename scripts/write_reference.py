@@ -4,6 +4,7 @@
 """
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic.fields import FieldInfo
 import batch_assets
 from batch_assets.assets.collect import CollectConfig
 from batch_assets.cli import main as cli
+from batch_assets.cli.schemas import json_schema_of, rows_by_schema
 from batch_assets.component import BatchInferenceComponent, RetriesModel
 from batch_assets.component.checks import CheckModel, ChecksModel
 from batch_assets.component.corpora import (
@@ -45,12 +47,18 @@ from batch_assets.component.prompts import (
     PromptModel,
 )
 from batch_assets.domain.batch import MOVES, BatchState
+from batch_assets.domain.kinds import BUILT_IN
 from batch_assets.domain.outcome import Outcome
-from batch_assets.prompt.endpoints.kinds import BUILT_IN
 from batch_assets.resources import environment
+from batch_assets.resources.anthropic import AnthropicResource
+from batch_assets.resources.compatible import CompatibleResource
+from batch_assets.resources.gemini import GeminiResource
 from batch_assets.resources.io_managers import BatchFilesIOManager
 from batch_assets.resources.ledger import LedgerResource
+from batch_assets.resources.live import LiveResource
+from batch_assets.resources.mistral import MistralResource
 from batch_assets.resources.openai import OpenAIResource
+from batch_assets.resources.vllm import VllmResource
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PROJECT = REFERENCE.parents[1]
@@ -82,6 +90,12 @@ SETTINGS = {
     "a check; in Python `Check`, a number, or `off`": CheckModel,
     "Run configuration of the collecting assets": CollectConfig,
     "Resource `openai`: `OpenAIResource`": OpenAIResource,
+    "Resource `anthropic`: `AnthropicResource`": AnthropicResource,
+    "Resource `gemini`: `GeminiResource`": GeminiResource,
+    "Resources `azure`, `groq`, `together` and others: `CompatibleResource`": CompatibleResource,
+    "Resource `mistral`: `MistralResource`": MistralResource,
+    "Resource `openai_live`: `LiveResource`": LiveResource,
+    "Resource `vllm`: `VllmResource`": VllmResource,
     "Resource `batch_ledger`: `LedgerResource`": LedgerResource,
     "Resource `batch_files`: `BatchFilesIOManager`": BatchFilesIOManager,
 }
@@ -92,6 +106,7 @@ def pages() -> dict[str, str]:
     return {
         "api.md": "\n".join(_api()) + "\n",
         "cli.md": "\n".join(_cli()) + "\n",
+        "cli-schemas.md": "\n".join(_cli_schemas()) + "\n",
         "settings.md": "\n".join(_settings()) + "\n",
         "states.md": "\n".join(_states()) + "\n",
     }
@@ -113,10 +128,26 @@ def _cli() -> Iterator[str]:
         yield f"\n## {name}\n\n```\n{command.get_help(context)}\n```"
 
 
+def _cli_schemas() -> Iterator[str]:
+    yield "# JSON of the commands\n\nWritten by `scripts/write_reference.py`."
+    yield (
+        '\nWith `-o json` an answer is `{"schema": NAME, "rows": [...]}`; with `-o jsonl` each row '
+        "is a line of its own, and has the name as its `schema`. The number in the name grows when "
+        "a field goes or means something else; new fields may come under the same number. "
+        "`batch-assets/ledger-dump/1` has the columns of the table that `table` names."
+    )
+    for name, row in sorted(rows_by_schema().items()):
+        schema = json.dumps(json_schema_of(row), indent=2, ensure_ascii=False)
+        yield f"\n## {name}\n\n```json\n{schema}\n```"
+
+
 def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     yield name, command
     if isinstance(command, click.Group):
-        for child_name, child in sorted(command.commands.items()):
+        context = click.Context(command)
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            assert child is not None
             yield from _commands(child, f"{name} {child_name}")
 
 

@@ -16,7 +16,7 @@ from batch_assets.corpus.formats import Format
 from batch_assets.corpus.request_files import RequestFileCorpus
 from batch_assets.corpus.sql import SqlCorpus
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
 
 _ITEM_ID = "Column of the item's key, or a template over columns; unique within a partition."
 _STORAGE_OPTIONS = "What fsspec's file system is opened with; no secrets: files are read by people."

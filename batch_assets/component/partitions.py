@@ -15,7 +15,7 @@ from batch_assets.corpus.partition_by import PartitionBy
 from batch_assets.corpus.partitioning import Cadence, StaticKeys, TimeWindows
 from batch_assets.corpus.windows import definition_of
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
 
 
 class WindowsModel(Declared):

@@ -4,6 +4,7 @@ BatchAssetsError
 ├── TerminalError                     trying again as it is cannot help
 │   ├── DeclarationError              the inference is declared wrongly
 │   ├── CorpusError                   the corpus cannot be read, or its rows break a rule
+│   │   └── RepeatedItemIds           rows of a partition have the same item id
 │   ├── ArtifactError                 a stored file is missing or is not what was stored
 │   ├── LedgerError                   the ledger refuses
 │   │   ├── IllegalMove               the table of moves has no such move
@@ -53,6 +54,10 @@ class DeclarationError(TerminalError):
 
 class CorpusError(TerminalError):
     """The corpus cannot be read, or its rows break a rule."""
+
+
+class RepeatedItemIds(CorpusError):
+    """Rows of a partition have the same item id."""
 
 
 class ArtifactError(TerminalError):

@@ -62,12 +62,19 @@ class Failure(StrEnum):
     HELD = "held"
 
 
-#: Error codes of a line that ends without a response (OpenAI's error file).
-UNRUN_CODES = {"batch_expired": Outcome.EXPIRED, "batch_cancelled": Outcome.CANCELLED}
+#: Words for a request that never ran: codes of OpenAI's error file, and two of Anthropic's types of
+#: results.
+UNRUN_CODES = {
+    "batch_expired": Outcome.EXPIRED,
+    "batch_cancelled": Outcome.CANCELLED,
+    "expired": Outcome.EXPIRED,
+    "canceled": Outcome.CANCELLED,
+}
 
 #: Codes of refusals that last until a person pays or asks. They come with 429, and
-#: billing_hard_limit_reached with 400 (seen in public error handlers; OpenAI publishes no list);
-#: the last is Anthropic's.
+#: billing_hard_limit_reached with 400 (seen in public error handlers; OpenAI publishes no list).
+#: From billing_error on they are Anthropic's (anthropic 2.12, `types/shared/error_*.py`); the last
+#: is Google's (googleapis, `google/api/error_reason.proto`).
 CREDIT_CODES = frozenset(
     {
         "account_deactivated",
@@ -79,14 +86,31 @@ CREDIT_CODES = frozenset(
         "organization_usage_limit_exceeded",
         "project_spend_limit_exceeded",
         "billing_error",
+        "contract_spend_limit_reached",
+        "enforced_spend_limit_reached",
+        "linked_organization_billing_unavailable",
+        "linked_organization_spend_limit_reached",
+        "user_profile_billing_not_authorized",
+        "user_profile_not_billable",
+        "BILLING_DISABLED",
     }
 )
 
-#: The same of a key that is not valid; the last is Anthropic's.
-KEY_CODES = frozenset({"invalid_api_key", "authentication_error"})
+#: The same of a key that is not valid: OpenAI's, Anthropic's and Google's.
+KEY_CODES = frozenset({"invalid_api_key", "authentication_error", "API_KEY_INVALID"})
+
+#: The same of an account that may not, whatever its key and credit; Anthropic's.
+RIGHTS_CODES = frozenset(
+    {
+        "permission_error",
+        "claude_code_key_creator_not_member",
+        "cmek_key_disabled",
+        "organization_on_hold",
+    }
+)
 
 #: Codes that only a person can cure, so that asking others of the account is of no use.
-ACCOUNT_CODES = CREDIT_CODES | KEY_CODES
+ACCOUNT_CODES = CREDIT_CODES | KEY_CODES | RIGHTS_CODES
 
 #: Statuses that say the same of the account: no key, no money, no right.
 _ACCOUNT_STATUS = frozenset({401, 402, 403})
@@ -96,11 +120,17 @@ _TIMEOUT_STATUS = frozenset({408, 409, 425})
 #: "Not implemented" and "version not supported" stay so.
 _LASTING_STATUS = frozenset({501, 505})
 
-#: Codes of a line without a status (OpenAI's specification; the second column of its error guide).
+#: Codes of a line without a status: OpenAI's (specification, and the second column of its error
+#: guide), then Anthropic's types of errors (anthropic 2.12, `types/shared/error_type.py`).
 _KINDS_OF_CODES = {
     "request_timeout": Failure.TIMEOUT,
     "rate_limit_exceeded": Failure.RATE_LIMITED,
     "server_error": Failure.SERVER_ERROR,
+    "rate_limit_error": Failure.RATE_LIMITED,
+    "timeout_error": Failure.TIMEOUT,
+    "conflict_error": Failure.TIMEOUT,
+    "api_error": Failure.SERVER_ERROR,
+    "overloaded_error": Failure.SERVER_ERROR,
 }
 
 _KINDS_OF_OUTCOMES = {

@@ -14,7 +14,7 @@ PER_TOKENS = 1_000_000
 class Provenance(StrEnum):
     """Who says what a token costs."""
 
-    #: The provider's list has a price for batches.
+    #: The provider's list has a price for what is asked so.
     PUBLISHED = "published"
     #: The provider's list has a standard price; what a batch costs of it, the user declared.
     DERIVED = "published standard price × declared batch discount"
@@ -24,12 +24,21 @@ class Provenance(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Tier(StrEnum):
+    """Which of a provider's prices its answers cost."""
+
+    BATCH = "batch"
+    #: That of calls of their own.
+    STANDARD = "standard"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PriceList:
     """Whose published prices a provider's answers cost."""
 
     #: The price library's name of the provider.
     provider: str
+    tier: Tier = Tier.BATCH
     #: What a person must know of it, where the one that answers is another one.
     note: str = ""
 
@@ -62,7 +71,7 @@ class UnitPrices:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """The prices of one model's batches, and who says so."""
+    """The prices of one model's answers, and who says so."""
 
     provenance: Provenance
     #: In a sentence: where the prices are from, or why there are none and what can be done.

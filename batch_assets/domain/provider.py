@@ -1,4 +1,8 @@
-"""The port: what we ask of a provider of batches, in our own words."""
+"""The port: what we ask of a provider of batches, in our own words.
+
+The rules behind these sentences are tests: `batch_assets.contract` runs them over any adapter, and
+docs/howto/provider.md builds one.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -30,21 +34,30 @@ class Phase(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderBatch:
-    """A batch as its provider describes it."""
+    """A batch as its provider describes it. What a provider does not tell is None, never guessed.
+
+    A batch that has ended is described the same way every time.
+    """
 
     id: str
     phase: Phase
     #: The provider's own word.
     status: str
+    #: By the provider's clock, with a time zone.
     created_at: datetime
     #: Our key, where the batch carries one.
     key: str | None = None
+    #: The upload it was made of; None where requests travel in the creating call.
     input_file_id: str | None = None
+    #: What `download` takes for the answers, and for the errors where those are apart: any text, at
+    #: every terminal status at which there is something to bring.
     output_file_id: str | None = None
     error_file_id: str | None = None
+    #: Requests that were answered, that failed, and all of them: a report, never the truth.
     completed: int | None = None
     failed: int | None = None
     total: int | None = None
+    #: Why it failed as a whole.
     problems: tuple[BatchProblem, ...] = field(default=())
     usage: Usage | None = None
 
@@ -59,22 +72,30 @@ class Upload:
 
 
 class Provider(ABC):
-    """One account at one provider. Every error it raises is of our own tree."""
+    """One account at one provider.
+
+    Every error it raises is of our own tree, with a sentence that names the call and the way out,
+    and without the secret. Nothing is imported or called before it is asked for something. How its
+    requests are written and its answers judged is not its own but an `Endpoint`'s.
+    """
 
     @property
     @abstractmethod
     def account(self) -> Account:
-        """The account whose quota its batches share."""
+        """The account whose quota its batches share: the same in every process, without a secret.
+
+        The ledger counts by it and finds open batches by it.
+        """
 
     @property
     @abstractmethod
     def limits(self) -> Limits:
-        """What one batch may hold."""
+        """What one batch may hold, as it is uploaded: what an adapter adds to a shard counts."""
 
     @property
     @abstractmethod
     def budget(self) -> Budget:
-        """What the account may have queued at once."""
+        """What the account may have queued at once, over all its batches."""
 
     @property
     def price_list(self) -> PriceList | None:
@@ -83,7 +104,11 @@ class Provider(ABC):
 
     @property
     def lacks(self) -> str | None:
-        """What must be there before it can be called at all, with the way out; None for nothing."""
+        """What must be there before it can be called at all, with the way out; None for nothing.
+
+        Found out without a call, and without importing an SDK. Where it lacks something, every call
+        raises ProviderUnreachable, so that nothing is refused for good.
+        """
         return None
 
     def within(self, seconds: float, *, calls: int | None = None) -> AbstractContextManager[None]:
@@ -106,8 +131,12 @@ class Provider(ABC):
     def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
         """Offer the shard once, without a retry of the creating call.
 
+        `endpoint` is the path that its requests are for, `key` 32 hexadecimal digits, which the
+        batch carries at the provider if it can. What is uploaded for a creation that is refused is
+        deleted again, and kept where it is in doubt.
+
         Raises ReplyLost where the batch may exist all the same; every other error says that it
-        does not.
+        does not. Raises ArtifactError where the shard cannot be read.
         """
 
     @abstractmethod
@@ -143,7 +172,11 @@ class Provider(ABC):
 
     @abstractmethod
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
-        """The request files of ours that were uploaded at `since` or later."""
+        """The request files of ours that were uploaded at `since` or later.
+
+        Never a file that may be somebody else's: those are deleted that no batch came of. None
+        where requests travel in the creating call.
+        """
 
     @abstractmethod
     def delete_upload(self, file_id: str) -> None:
@@ -151,8 +184,15 @@ class Provider(ABC):
 
     @abstractmethod
     def download(self, file_id: str, sink: BinaryIO) -> None:
-        """Stream a file of the provider's into `sink`."""
+        """Stream a file of the provider's into `sink`, byte for byte, as it arrives.
+
+        Raises ProviderUnavailable where it did not come whole, with a part of it in `sink`, and
+        RequestRefused for one that the provider does not have.
+        """
 
     @abstractmethod
     def cancel(self, batch_id: str) -> ProviderBatch:
-        """Ask the provider to stop; what was finished stays to be collected."""
+        """Ask the provider to stop; what was finished stays to be collected.
+
+        One that has ended is left as it is: it is described, or RequestRefused is raised.
+        """

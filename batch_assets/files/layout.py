@@ -41,6 +41,15 @@ def usage_path(inference: str) -> str:
     return f"{inference}/usage.json"
 
 
+#: Declarations of what was started from a command line; no inference has such a name.
+STARTED_FOLDER = "started-inferences"
+
+
+def started_path(inference: str) -> str:
+    """The declaration of an inference that was started from a command line."""
+    return f"{STARTED_FOLDER}/{inference}.json"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestSetLayout:
     """The files of one request set."""
@@ -63,6 +72,11 @@ class RequestSetLayout:
         """The item index."""
         return f"{self._folder}/items.parquet"
 
+    @property
+    def pruned(self) -> str:
+        """What says that raw outputs of the request set were removed."""
+        return f"{self._folder}/pruned.json"
+
     def wave_manifest(self, wave: int) -> str:
         """The shards of one wave."""
         return f"{self._folder}/requests/wave-{wave}.json"
@@ -75,6 +89,10 @@ class RequestSetLayout:
 
     def raw_errors(self, batch: Batch) -> str:
         return f"{self._raw(batch)}.errors.jsonl"
+
+    def answers(self, batch: Batch) -> str:
+        """The folder of what a lane has brought of a batch, as long as that is open."""
+        return f"{self._folder}/answers/{_of_batch(batch)}"
 
     @property
     def raw_outputs(self) -> str:
@@ -91,8 +109,7 @@ class RequestSetLayout:
         return f"{self.carried_folder}/shard-{shard:05}.jsonl"
 
     def _raw(self, batch: Batch) -> str:
-        name = f"wave-{batch.wave}-shard-{batch.shard:05}-attempt-{batch.attempt}"
-        return f"{self.raw_outputs}/{name}"
+        return f"{self.raw_outputs}/{_of_batch(batch)}"
 
     def increment(self, number: int, nonce: str) -> str:
         """Results that became readable together; two who take the same one write two files."""
@@ -104,6 +121,13 @@ class RequestSetLayout:
 
     def bundle(self, results_sha256: str) -> str:
         """The folder of one export: other results of the same requests are another bundle."""
-        partition = file_name(self.partition_key)
-        name = f"{short_digest(self.digest)}-{results_sha256[:8]}"
-        return f"{self.inference}/bundles/{partition}/{name}"
+        return f"{self.bundles}/{short_digest(self.digest)}-{results_sha256[:8]}"
+
+    @property
+    def bundles(self) -> str:
+        """The folder of all exports of the partition."""
+        return f"{self.inference}/bundles/{file_name(self.partition_key)}"
+
+
+def _of_batch(batch: Batch) -> str:
+    return f"wave-{batch.wave}-shard-{batch.shard:05}-attempt-{batch.attempt}"

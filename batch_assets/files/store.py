@@ -84,6 +84,10 @@ class Files:
             return str(self._local / path)
         return str(self._fs.unstrip_protocol(f"{self._root}/{path}"))
 
+    def local_path(self, path: str) -> Path | None:
+        """Where it lies in a local folder; None where the store is elsewhere."""
+        return None if self._local is None else self._local / path
+
     def exists(self, path: str) -> bool:
         return bool(self._fs.exists(self._full(path)))
 
@@ -97,6 +101,19 @@ class Files:
         )
         names = (name.rsplit("/", 1)[-1] for name in found)
         return sorted(f"{folder}/{name}" for name in names if not name.startswith(_UNFINISHED))
+
+    def folders(self, folder: str) -> list[str]:
+        """Paths of the folders directly in a folder, sorted; none where there is no folder."""
+        full = self._full(folder)
+        if not self._fs.exists(full):
+            return []
+        found = self._fs.ls(full, detail=True)
+        names = (each["name"] for each in found if each["type"] == "directory")
+        return sorted(f"{folder}/{name.rstrip('/').rsplit('/', 1)[-1]}" for name in names)
+
+    def size(self, path: str) -> int:
+        """Bytes of a stored file."""
+        return int(self._fs.size(self._full(path)))
 
     def open(self, path: str) -> BinaryIO:
         """The file for reading, seekable."""

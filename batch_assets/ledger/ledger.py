@@ -17,6 +17,7 @@ from batch_assets.ledger import schema
 from batch_assets.ledger.accounts import Accounts, note_acceptance, note_refusal
 from batch_assets.ledger.approvals import Approvals
 from batch_assets.ledger.engine import open_engine, writing
+from batch_assets.ledger.hands import Hands
 from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
 from batch_assets.ledger.pauses import Pauses
@@ -25,6 +26,7 @@ from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
 from batch_assets.ledger.sketches import Sketches
+from batch_assets.ledger.standing import Standings
 from batch_assets.ledger.statements import insert_planned, lock_account, move
 from batch_assets.ledger.turns import wait_of, write_down
 
@@ -59,6 +61,8 @@ class Ledger(BatchQueries):
         self.increments = Increments(engine, clock)
         self.sketches = Sketches(engine)
         self.polls = Polls(engine, clock)
+        self.standing = Standings(engine)
+        self.hands = Hands(engine, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":

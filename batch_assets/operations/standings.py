@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.lane import Lane
 from batch_assets.domain.progress import is_complete, progress_of
 from batch_assets.domain.provider import Provider
 from batch_assets.ledger import Ledger
@@ -14,7 +15,7 @@ from batch_assets.ledger import Ledger
 class Standing:
     """The partitions of one inference that wait for their results."""
 
-    #: There is something to collect or to resolve.
+    #: There is something to collect, to resolve, or to carry out.
     finished: set[str] = field(default_factory=set)
     #: There is room to send what is planned, and it is its turn.
     sendable: set[str] = field(default_factory=set)
@@ -48,8 +49,8 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
     for request_set in ledger.request_sets.without_batches():
         # The one who opened it may be about to plan: left to him while his run lives.
         standings[request_set.inference].sendable.add(request_set.partition_key)
-    # What an earlier request set bought is collected too.
-    for batch in ledger.batches(states={BatchState.ENDED}):
+    # What an earlier request set bought is collected too, and what a lane has open is carried out.
+    for batch in [*ledger.batches(states={BatchState.ENDED}), *_free_of_lanes(ledger, providers)]:
         request_set = batch.request_set
         standing, partition_key = standings[request_set.inference], request_set.partition_key
         standing.finished.add(partition_key)
@@ -72,3 +73,10 @@ def _sendable(ledger: Ledger, providers: Iterable[Provider]) -> Iterable[Batch]:
                 break
             held += batch.reservation
             yield batch
+
+
+def _free_of_lanes(ledger: Ledger, providers: Iterable[Provider]) -> Iterable[Batch]:
+    """What nobody carries out so far."""
+    for provider in providers:
+        if isinstance(provider, Lane):
+            yield from ledger.hands.free(provider.account)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from batch_assets.domain.price import Price, PriceList, Provenance, UnitPrices
+from batch_assets.domain.price import Price, PriceList, Provenance, Tier, UnitPrices
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -37,16 +37,17 @@ _DECLARE = "declare them: prices of the inference, in USD per million tokens (do
 def published(
     model: str, price_list: PriceList | None, at: datetime, *, batch_discount: Decimal | None = None
 ) -> Price:
-    """The published price of a model's batches at that time.
+    """The published price of a model's answers at that time, in the tier that the list names.
 
-    `batch_discount` is the share taken off the standard price where no batch price is published.
+    `batch_discount` is the share taken off the standard price where no batch price is published;
+    what is asked live costs the standard price, without it.
     """
     if price_list is None:
         return _unknown(
             f"the provider is at an address of its own, whose prices are not known: {_DECLARE}"
         )
     day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    price = _looked_up(model, price_list.provider, day, batch_discount)
+    price = _looked_up(model, price_list.provider, price_list.tier, day, batch_discount)
     if price.is_known and price_list.note:
         return Price(
             provenance=price.provenance,
@@ -58,7 +59,7 @@ def published(
 
 @lru_cache(maxsize=64)
 def _looked_up(
-    model: str, provider_id: str, day: datetime, batch_discount: Decimal | None
+    model: str, provider_id: str, tier: Tier, day: datetime, batch_discount: Decimal | None
 ) -> Price:
     snapshot = _snapshot()
     provider = next((each for each in snapshot.providers if each.id == provider_id), None)
@@ -73,7 +74,7 @@ def _looked_up(
         )
     named = f"{provider_id} {found.id}"
     origin = f"{LIBRARY} {version(LIBRARY)} for {day:%Y-%m-%d}"
-    has_batch_price = _has_batch_price(found, day)
+    has_batch_price = tier is Tier.BATCH and _has_batch_price(found, day)
     prices = found.get_prices(day, _BATCH if has_batch_price else None)
     kinds = {name: value for name, value in prices.__dict__.items() if value is not None}
     if untold := sorted(name for name in kinds if any(kind in name for kind in _UNTOLD)):
@@ -83,8 +84,8 @@ def _looked_up(
         )
     if _INPUT not in kinds:
         return _unknown(f"{origin} has {named} without a price for input: {_DECLARE}")
-    if has_batch_price:
-        source = f"{origin}: batch price of {named}"
+    if has_batch_price or tier is Tier.STANDARD:
+        source = f"{origin}: {tier} price of {named}"
         if any(name.startswith("cache_write") for name in kinds):
             source += "; cache writes, which the usage does not tell, count as input"
         return Price(

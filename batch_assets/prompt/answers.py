@@ -1,10 +1,13 @@
 """What a provider returns, line by line, and the verdict on one line: the same for all endpoints.
 
 Shapes are those of OpenAI's batch guide (output and error file); every field is optional, since
-providers leave out what they please.
+providers leave out what they please. A provider whose lines are others says how they are read as
+these (`Shape`).
 """
 
 import json
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -112,36 +115,54 @@ class Verdict(NamedTuple):
     logprobs: str | None = None
 
 
+#: The official SDKs' words for an error of a model's (`_base_client.py`), which servers that call
+#: the model through them pass on in a line without a status.
+_STATUS_TOLD = re.compile(r"Error code: (\d{3})\b")
+
 #: What decoding bytes of a stranger may raise.
 _UNDECODABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
-class LineReader(Generic[BodyT]):
-    """Reads lines whose responses have bodies of one type."""
+class Shape(NamedTuple):
+    """How a provider's lines look, and how they are read as ours."""
 
-    def __init__(self, body: type[BodyT]) -> None:
-        self._line = AnswerLine[body]  # type: ignore[valid-type]
-        self._decoder = msgspec.json.Decoder(self._line)
+    #: A msgspec.Struct.
+    line: type
+    #: The fields of an odd line, with what is known to be odd about them set right.
+    mended: Callable[[dict[str, Any]], dict[str, Any]]
+    #: Our line of one of `line`; None where that is ours already.
+    as_ours: Callable[[Any], AnswerLine[Any]] | None = None
+    #: The field that says whose the line is.
+    id: str = "custom_id"
 
-    def read(self, block: bytes) -> list[AnswerLine[BodyT]]:
+
+class LineReader:
+    """Reads lines of one shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape.line)
+
+    def read(self, block: bytes) -> list[AnswerLine[Any]]:
         """The lines of a block that ends at a line's end. A damaged line spoils no other.
 
-        A line whose custom_id can be read but whose rest is not what the guide says comes back
-        with an error of code `unreadable_line`; one whose custom_id cannot be read has that error
-        alone.
+        A line whose id can be read but whose rest is not what the guide says comes back with an
+        error of code `unreadable_line`; one whose id cannot be read has that error alone.
         """
         try:
-            return self._decoder.decode_lines(block)
+            found: list[Any] = self._decoder.decode_lines(block)
         except _UNDECODABLE:
             return [self._read_line(line) for line in block.split(b"\n") if line.strip()]
+        as_ours = self._shape.as_ours
+        return found if as_ours is None else [as_ours(line) for line in found]
 
-    def _read_line(self, line: bytes) -> AnswerLine[BodyT]:
+    def _read_line(self, line: bytes) -> AnswerLine[Any]:
         try:
-            return self._decoder.decode(line)
+            return self._ours(self._decoder.decode(line))
         except _UNDECODABLE as error:
             return self._read_odd_line(line, ProviderError(code=UNREADABLE, message=str(error)))
 
-    def _read_odd_line(self, line: bytes, unreadable: ProviderError) -> AnswerLine[BodyT]:
+    def _read_odd_line(self, line: bytes, unreadable: ProviderError) -> AnswerLine[Any]:
         """What can be had of a line that is not as the guide says: its answer was paid for."""
         try:
             # Unlike the typed decoder this one takes half a surrogate pair, and numbers of any
@@ -149,12 +170,23 @@ class LineReader(Generic[BodyT]):
             found = json.loads(line.decode(errors="replace"), parse_int=_int_or_float)
         except (ValueError, RecursionError):
             return AnswerLine(error=unreadable)
-        if not isinstance(found, dict) or not isinstance(found.get("custom_id"), str):
+        name = self._shape.id
+        if not isinstance(found, dict) or not isinstance(found.get(name), str):
             return AnswerLine(error=unreadable)
         try:
-            return msgspec.convert(_as_the_guide_says(found), self._line)
+            mended = self._shape.mended(whole_text(found))
+            return self._ours(msgspec.convert(mended, self._shape.line))
         except (msgspec.ValidationError, RecursionError):
-            return AnswerLine(custom_id=found["custom_id"], error=unreadable)
+            return AnswerLine(custom_id=found[name], error=unreadable)
+
+    def _ours(self, line: Any) -> AnswerLine[Any]:
+        ours: AnswerLine[Any] = line if self._shape.as_ours is None else self._shape.as_ours(line)
+        return ours
+
+
+def shape_of(body: type[Body]) -> Shape:
+    """The lines of OpenAI's batch guide, with answers of that type."""
+    return Shape(AnswerLine[body], _as_the_guide_says)  # type: ignore[valid-type]
 
 
 def _int_or_float(digits: str) -> int | float:
@@ -164,18 +196,18 @@ def _int_or_float(digits: str) -> int | float:
 
 def _as_the_guide_says(line: dict[str, Any]) -> dict[str, Any]:
     """The line with its known oddities set right; only the custom_id, response and error."""
-    kept = {key: _whole_text(line.get(key)) for key in ("custom_id", "response", "error")}
+    kept = {key: line.get(key) for key in ("custom_id", "response", "error")}
     response = kept["response"]
     if isinstance(response, dict):
-        body = response["body"] = _body(response.get("body"))
+        body = response["body"] = parsed_body(response.get("body"))
         if isinstance(body, dict):
             body["error"] = _error(body.get("error"))
-            body["usage"] = _usage(body.get("usage"))
+            body["usage"] = readable_usage(body.get("usage"), Usage)
     kept["error"] = _error(kept["error"])
     return kept
 
 
-def _body(body: Any) -> Any:
+def parsed_body(body: Any) -> Any:
     """A body that came as text: JSON of its own, or a proxy's error page."""
     if not isinstance(body, str):
         return body
@@ -190,23 +222,26 @@ def _error(error: Any) -> Any:
     return {"message": error} if isinstance(error, str) else error
 
 
-def _usage(usage: Any) -> Usage | None:
+UsageT = TypeVar("UsageT")
+
+
+def readable_usage(usage: Any, kind: type[UsageT]) -> UsageT | None:
     """Token counts where they can be read: an answer is not lost for the want of them."""
     try:
-        return msgspec.convert(usage, Usage | None, strict=False)
+        return msgspec.convert(usage, kind | None, strict=False)
     except (msgspec.ValidationError, OverflowError):
         return None
 
 
-def _whole_text(value: Any) -> Any:
+def whole_text(value: Any) -> Any:
     """The value with U+FFFD for each half of a surrogate pair: no file could hold it."""
     match value:
         case str():
             return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         case list():
-            return [_whole_text(part) for part in value]
+            return [whole_text(part) for part in value]
         case dict():
-            return {_whole_text(name): _whole_text(part) for name, part in value.items()}
+            return {whole_text(name): whole_text(part) for name, part in value.items()}
         case _:
             return value
 
@@ -254,6 +289,8 @@ def judge_failure(
     """
     code = None if error is None else _code_of(error)
     message = None if error is None else error.message
+    if status is None and (told := _STATUS_TOLD.match(message or "")):
+        status = int(told[1])
     if code is not None and code in UNRUN_CODES:
         outcome = UNRUN_CODES[code]
     elif error is None and status is None:

@@ -5,9 +5,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batch_assets.domain.errors import CorpusError, DeclarationError
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
 from batch_assets.prompt.messages import Columns, DescribeRow, Dialect, Varying
-from batch_assets.prompt.returned import Unusable, body_json, messages_json, text_json
+from batch_assets.prompt.returned import (
+    Unusable,
+    body_json,
+    messages_json,
+    text_json,
+    user_message,
+)
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -116,7 +122,7 @@ class CallPiece(Varying):
         if self._dialect == "text":
             return text_json(returned)
         if isinstance(returned, str):
-            messages = b'{"role":"user","content":' + text_json(returned) + b"}"
+            messages = user_message(returned, self._dialect)
         elif isinstance(returned, (list, tuple)):
             messages = messages_json(returned, self._dialect)
         else:

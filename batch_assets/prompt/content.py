@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from batch_assets.domain.errors import CorpusError
-from batch_assets.prompt.messages import Columns, DescribeRow, Dialect, Varying
-from batch_assets.prompt.parts import Part, Piece
+from batch_assets.prompt.messages import Columns, DescribeRow, Dialect, Piece, Varying
+from batch_assets.prompt.parts import Part
 from batch_assets.prompt.texts import template_text
 
 
@@ -14,7 +14,7 @@ def content_pieces(
 ) -> list[bytes | Varying]:
     """The pieces of a user message's content. Raises DeclarationError for what has no form."""
     if isinstance(message, str):
-        return [template_text(message, where)]
+        return wrapped_text(template_text(message, where), dialect)
     parts = [
         part.piece(dialect) if isinstance(part, Part) else _text_part(part, where, dialect)
         for part in message
@@ -27,8 +27,15 @@ def content_pieces(
     return [*pieces[:-1], b"]"]
 
 
+def wrapped_text(text: bytes | Varying, dialect: Dialect) -> list[bytes | Varying]:
+    """A text as the whole content of a message; where the dialect knows parts only, as one."""
+    return [b'[{"text":', text, b"}]"] if dialect == "gemini" else [text]
+
+
 def _text_part(source: str, where: str, dialect: Dialect) -> Piece:
-    kind = b"text" if dialect == "chat" else b"input_text"
+    if dialect == "gemini":
+        return Piece(b'{"text":', template_text(source, where), b"}")
+    kind = b"input_text" if dialect == "responses" else b"text"
     return Piece(b'{"type":"' + kind + b'","text":', template_text(source, where), b"}")
 
 

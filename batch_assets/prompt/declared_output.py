@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
 from batch_assets.prompt.json_schema_output import JsonSchemaOutput
 from batch_assets.prompt.labels import Labels
 from batch_assets.prompt.output import JsonMode, Output, OutputType, TextOutput

@@ -6,6 +6,7 @@ What is the same for all rows is encoded once; only what varies is encoded per r
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pyarrow as pa
 from batch_assets.domain.errors import CorpusError
 
 #: How an endpoint wants its messages: the array `messages` of a chat completion, the array `input`
-#: of a response, or one text (embeddings, moderations, completions).
-Dialect = Literal["chat", "responses", "text"]
+#: of a response, one text (embeddings, moderations, completions), Anthropic's `messages` with the
+#: field `system` behind them, or Gemini's `contents` with `systemInstruction`.
+Dialect = Literal["chat", "responses", "text", "anthropic", "gemini"]
 
 #: The values of each column a prompt reads, one sequence per name.
 Columns = Mapping[str, Sequence[Any]]
@@ -34,6 +36,16 @@ class Varying(ABC):
     @abstractmethod
     def encoded(self, columns: Columns, describe_row: DescribeRow) -> Iterator[bytes]:
         """Its bytes in each row. Raises CorpusError for a row that it cannot take."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A content part: constant bytes around one value, which is empty where it is left out."""
+
+    head: bytes
+    value: bytes | Varying
+    tail: bytes
+    optional: bool = False
 
 
 class Messages:

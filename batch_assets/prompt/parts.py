@@ -1,18 +1,26 @@
 """Parts of a user message beside text: images, files, audio.
 
-Their wire forms are those of OpenAI's API reference: content parts of a chat completion's user
-message, and input content of a response.
+Their wire forms are those of OpenAI's API reference, content parts of a chat completion's user
+message and input content of a response, of Gemini's, and of `anthropic_blocks`.
 """
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from posixpath import basename
 from typing import ClassVar, Literal, get_args
 
 import msgspec
 
 from batch_assets.domain.errors import DeclarationError
+from batch_assets.prompt.anthropic_blocks import (
+    DOCUMENT_TYPES,
+    OPENS,
+    document_members,
+    image_members,
+    source_block,
+)
 from batch_assets.prompt.media import (
     AUDIO_FORMATS,
     IMAGE_TYPES,
@@ -23,23 +31,13 @@ from batch_assets.prompt.media import (
     filename_of,
     media_type_of,
 )
-from batch_assets.prompt.messages import Dialect, Varying
-from batch_assets.prompt.sources import Address, FromColumn, FromFolder
+from batch_assets.prompt.messages import Dialect, Piece, Varying
+from batch_assets.prompt.sources import WEB, Address, FromColumn, FromFolder, Members
 from batch_assets.prompt.template import Renderer
 
 Detail = Literal["auto", "low", "high", "original"]
 
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A content part: constant bytes around one value, which is empty where it is left out."""
-
-    head: bytes
-    value: bytes | Varying
-    tail: bytes
-    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,24 +96,49 @@ class Part(ABC):
     def members(self, content: bytes, name: str) -> bytes:
         """The bytes of a file of that name as they stand in the part. Raises Unfit."""
 
-    def _value(self) -> bytes | Varying:
+    @abstractmethod
+    def checked_type(self, content: bytes) -> str:
+        """The media type of a file's bytes. Raises Unfit for one that no model takes."""
+
+    def gemini_piece(self) -> Piece:
+        """Its form for Gemini: bytes as `inlineData`, an address as `fileData` (API reference,
+        Part).
+        """
+        if self.column is None and self.root is None:
+            head = b'{"fileData":{"fileUri":'
+            return Piece(head, self._value(), b"}}", self.optional)
+        value = self._value(self._inline_data)
+        return Piece(b'{"inlineData":{', value, b"}}", self.optional)
+
+    def _inline_data(self, content: bytes, name: str) -> bytes:
+        media_type = self.checked_type(content)
+        # The name that the guide "Audio understanding" has for it.
+        kind = "audio/mp3" if media_type == "audio/mpeg" else media_type
+        return b"".join((b'"mimeType":"', kind.encode(), b'","data":"', b64encode(content), b'"'))
+
+    def _value(
+        self, members: Members | None = None, *, opens: Sequence[str] = WEB
+    ) -> bytes | Varying:
         """What stands in the part: an address as a JSON string, or what `members` makes of bytes.
 
-        What is the same in all rows is read and encoded here, once.
+        What is the same in all rows is read and encoded here, once. `opens` are the beginnings of
+        the URLs that the provider takes.
         """
+        members = members or self.members
         if self.column is not None:
-            return FromColumn(self.column, self.members, self.kind, self.optional, self._shape)
+            return FromColumn(self.column, members, self.kind, self.optional, self._shape)
         renderer = self._renderer()
         if self.root is None:
             what = f"{self.kind}'s {self._source}"
-            address = Address(renderer, what, self.optional, self._template, self._source == "url")
+            opens = opens if self._source == "url" else ()
+            address = Address(renderer, what, self.optional, self._template, opens)
             return address if renderer.fields else address.constant()
         folder = Folder(self.root)
         if renderer.fields:
-            return FromFolder(renderer, folder, self.members, self.kind, self.optional, self._shape)
+            return FromFolder(renderer, folder, members, self.kind, self.optional, self._shape)
         name = renderer.constant_text()
         try:
-            return self.members(folder.read(name), name)
+            return members(folder.read(name), name)
         except Unfit as error:
             raise self._refused(str(error)) from error
 
@@ -159,6 +182,15 @@ class Image(Part):
             raise self._refused(f"detail {self.detail!r} is none of {', '.join(get_args(Detail))}")
 
     def piece(self, dialect: Dialect) -> Piece:
+        if dialect == "gemini":
+            if self.detail != "auto":
+                raise self._refused(
+                    f"Gemini knows no detail {self.detail!r} of one image: give the setting "
+                    "media_resolution"
+                )
+            return self.gemini_piece()
+        if dialect == "anthropic":
+            return self._anthropic_block()
         detail = _encode(self.detail)
         if dialect == "responses":
             member = b"file_id" if self.file_id else b"image_url"
@@ -171,13 +203,30 @@ class Image(Part):
         return Piece(head, self._value(), tail, self.optional)
 
     def members(self, content: bytes, name: str) -> bytes:
+        return b'"' + data_url_bytes(content, self.checked_type(content)) + b'"'
+
+    def checked_type(self, content: bytes) -> str:
         media_type = self.media_type or media_type_of(content)
         if media_type is None or (self.media_type is None and media_type not in IMAGE_TYPES):
             raise Unfit(
                 f"its bytes are none of {', '.join(IMAGE_TYPES)}: correct the row, or give the "
                 "part its media_type"
             )
-        return b'"' + data_url_bytes(content, media_type) + b'"'
+        return media_type
+
+    def _anthropic_block(self) -> Piece:
+        if self.detail != "auto":
+            raise self._refused(f"Claude knows no detail {self.detail!r}: leave it out")
+        if self.media_type not in (None, *IMAGE_TYPES):
+            raise self._refused(
+                f"Claude looks at {', '.join(IMAGE_TYPES)}, and not at {self.media_type}"
+            )
+
+        def members(content: bytes, name: str) -> bytes:
+            return image_members(content, self.checked_type(content))
+
+        value = self._value(members, opens=OPENS)
+        return source_block("image", self._source, value, self.optional)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +249,10 @@ class File(Part):
             raise self._refused("filename is the same for all rows: give path for names of rows")
 
     def piece(self, dialect: Dialect) -> Piece:
+        if dialect == "gemini":
+            return self.gemini_piece()
+        if dialect == "anthropic":
+            return self._anthropic_block()
         value = self._value()
         if self.url and dialect == "chat":
             raise self._refused(
@@ -216,13 +269,31 @@ class File(Part):
             )
         return Piece(b'{"type":"file","file":{' + name, value, b"}}", self.optional)
 
-    def members(self, content: bytes, name: str) -> bytes:
+    def checked_type(self, content: bytes) -> str:
         media_type = self.media_type or media_type_of(content)
         if media_type is None or (self.media_type is None and media_type != "application/pdf"):
             raise Unfit("its bytes are no PDF: correct the row, or give the part its media_type")
+        return media_type
+
+    def members(self, content: bytes, name: str) -> bytes:
+        media_type = self.checked_type(content)
         filename = self.filename or filename_of(name, media_type)
         url = data_url_bytes(content, media_type)
         return b"".join((b'"filename":', _encode(filename), b',"file_data":"', url, b'"'))
+
+    def _anthropic_block(self) -> Piece:
+        if self.media_type not in (None, *DOCUMENT_TYPES):
+            raise self._refused(
+                f"Claude reads {' and '.join(DOCUMENT_TYPES)}, and not {self.media_type}: put the "
+                "file's text into the message"
+            )
+
+        def members(content: bytes, name: str) -> bytes:
+            title = self.filename or basename(name)
+            return document_members(content, self.checked_type(content), title)
+
+        value = self._value(members, opens=OPENS)
+        return source_block("document", self._source, value, self.optional)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,17 +311,24 @@ class Audio(Part):
             )
 
     def piece(self, dialect: Dialect) -> Piece:
+        if dialect == "gemini":
+            return self.gemini_piece()
+        if dialect == "anthropic":
+            raise self._refused("Claude takes no audio: write down what is said in it")
         if dialect == "responses":
             raise self._refused("responses take no audio: use the endpoint chat")
         head = b'{"type":"input_audio","input_audio":{'
         return Piece(head, self._value(), b"}}", self.optional)
 
-    def members(self, content: bytes, name: str) -> bytes:
+    def checked_type(self, content: bytes) -> str:
         media_type = self.media_type or media_type_of(content)
         if media_type not in AUDIO_FORMATS:
             raise Unfit(
                 f"its bytes are none of {', '.join(AUDIO_FORMATS)}: correct the row, or give the "
                 "part its media_type"
             )
-        form = AUDIO_FORMATS[media_type].encode()
+        return media_type
+
+    def members(self, content: bytes, name: str) -> bytes:
+        form = AUDIO_FORMATS[self.checked_type(content)].encode()
         return b'"data":"' + b64encode(content) + b'","format":"' + form + b'"'

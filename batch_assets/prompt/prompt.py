@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.prompt.calls import Call, CallPiece
-from batch_assets.prompt.content import content_pieces
+from batch_assets.prompt.content import content_pieces, wrapped_text
 from batch_assets.prompt.messages import Dialect, Messages, Varying
 from batch_assets.prompt.parts import Part
 from batch_assets.prompt.template import Renderer
@@ -20,6 +20,9 @@ from batch_assets.prompt.texts import FieldText, template_text
 UserMessage = str | Sequence[str | Part]
 
 _encode = msgspec.json.Encoder().encode
+
+#: What stands before the text of an array of one block, in Anthropic's dialect.
+_TEXT_BLOCK = (b'[{"type":"text","text":',)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +94,10 @@ class Prompt:
         """The templates of its messages; of parts beside text and of a call there is none."""
         return tuple(source for source, _ in self._templates() if isinstance(source, str))
 
-    def compiled(self, dialect: Dialect) -> Messages:
+    def compiled(self, dialect: Dialect, *, mark: bytes = b"") -> Messages:
         """The prompt as an endpoint of that dialect sends it.
+
+        `mark` are members of Anthropic's text block that ends what stands before the item.
 
         Raises DeclarationError, naming the message and the reason, for what cannot be compiled or
         what the dialect has no place for.
@@ -100,20 +105,44 @@ class Prompt:
         if dialect == "text":
             return self._text()
         first: list[bytes | Varying] = []
-        if self.system is not None:
-            first += _message("system", [template_text(self.system, "system")])
+        if mark and self.system is None and not self.examples:
+            raise DeclarationError(
+                "the prompt has neither a system message nor examples, so nothing stands before "
+                "the item that could be cached: leave the setting out"
+            )
+        behind = self._behind(dialect, b"" if self.examples else mark)
+        if self.system is not None and not behind:
+            first += _message("system", [template_text(self.system, "system")], dialect)
         for number, example in enumerate(self.examples):
             where = f"user of example {number}"
-            first += _message("user", content_pieces(example.user, where, dialect))
-            first += _message("assistant", [_answer(example.assistant, number)])
+            first += _message("user", content_pieces(example.user, where, dialect), dialect)
+            answer = wrapped_text(_answer(example.assistant, number), dialect)
+            if mark and example is self.examples[-1]:
+                answer = [*_TEXT_BLOCK, *answer, mark, b"}]"]
+            first += _message("assistant", answer, dialect)
         if self.call is None:
-            last = _message("user", self._content(dialect))
+            last = _message("user", self._content(dialect), dialect)
             # Every message ends in a comma, the last one too.
-            return Messages(dialect, [b"[", *first, *last[:-1], b"}]"])
-        call = CallPiece(Call(self.call, self.columns), dialect, stands_alone=not first)
-        if first:
-            return Messages(dialect, [b"[", *first, call, b"]"])
-        return Messages(dialect, [call], gives_bodies=True)
+            return Messages(dialect, [b"[", *first, *last[:-1], b"}]", *behind])
+        stands_alone = not (first or behind)
+        call = CallPiece(Call(self.call, self.columns), dialect, stands_alone=stands_alone)
+        if stands_alone:
+            return Messages(dialect, [call], gives_bodies=True)
+        return Messages(dialect, [b"[", *first, call, b"]", *behind])
+
+    def _behind(self, dialect: Dialect, mark: bytes) -> list[bytes | Varying]:
+        """The field of a body that the system message is, where it is no message."""
+        if self.system is None:
+            return []
+        match dialect:
+            case "gemini":
+                parts = wrapped_text(template_text(self.system, "system"), dialect)
+                return [b',"systemInstruction":{"parts":', *parts, b"}"]
+            case "anthropic":
+                text = template_text(self.system, "system")
+                return [b',"system":', *_TEXT_BLOCK, text, mark, b"}]"]
+            case _:
+                return []
 
     def _text(self) -> Messages:
         """One text, where an endpoint knows no messages."""
@@ -140,7 +169,7 @@ class Prompt:
 
     def _content(self, dialect: Dialect) -> list[bytes | Varying]:
         if self.field is not None:
-            return [FieldText(self.field)]
+            return wrapped_text(FieldText(self.field), dialect)
         assert self.user is not None
         return content_pieces(self.user, "user", dialect)
 
@@ -155,8 +184,13 @@ class Prompt:
             yield from ((part, "user") for part in _parts(self.user))
 
 
-def _message(role: str, content: Sequence[bytes | Varying]) -> list[bytes | Varying]:
-    return [b'{"role":"' + role.encode() + b'","content":', *content, b"},"]
+def _message(
+    role: str, content: Sequence[bytes | Varying], dialect: Dialect
+) -> list[bytes | Varying]:
+    field = "content"
+    if dialect == "gemini":
+        role, field = {"assistant": "model"}.get(role, role), "parts"
+    return [f'{{"role":"{role}","{field}":'.encode(), *content, b"},"]
 
 
 def _parts(message: UserMessage) -> Sequence[str | Part]:

@@ -1,12 +1,12 @@
 """What a callable may return for an item: a text, messages, or a whole body; checked, as JSON.
 
-The shapes are those of the request types in OpenAI's API reference; what a message or part has
-beside its known members goes to the provider as it is.
+The shapes are those of the request types in each provider's API reference; what a message or part
+has beside its known members goes to the provider as it is.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -120,6 +120,48 @@ class _InputAssistant(msgspec.Struct, tag_field="role", tag="assistant"):
     content: str | list[_OutputText | _RefusalPart | _InputText]
 
 
+class _GeminiPart(msgspec.Struct):
+    text: str | None = None
+    inlineData: dict[str, Any] | None = None
+    fileData: dict[str, Any] | None = None
+
+
+class _GeminiContent(msgspec.Struct):
+    role: Literal["user", "model"]
+    parts: Annotated[list[_GeminiPart], msgspec.Meta(min_length=1)]
+
+
+class _Source(msgspec.Struct):
+    type: Literal["base64", "url", "file", "text", "content"]
+
+
+class _ImageBlock(msgspec.Struct, tag_field="type", tag="image"):
+    source: _Source
+
+
+class _DocumentBlock(msgspec.Struct, tag_field="type", tag="document"):
+    source: _Source
+
+
+class _SearchResultBlock(msgspec.Struct, tag_field="type", tag="search_result"):
+    content: list[_TextPart]
+
+
+class _AnthropicUser(msgspec.Struct, tag_field="role", tag="user"):
+    content: (
+        _Some
+        | Annotated[
+            list[_TextPart | _ImageBlock | _DocumentBlock | _SearchResultBlock],
+            msgspec.Meta(min_length=1),
+        ]
+    )
+
+
+class _AnthropicAssistant(msgspec.Struct, tag_field="role", tag="assistant"):
+    content: _Some | Annotated[list[_TextPart], msgspec.Meta(min_length=1)]
+
+
+_AnthropicMessage = _AnthropicUser | _AnthropicAssistant
 _ChatMessage = _System | _Developer | _User | _Assistant | _Tool
 _InputMessage = _InputSystem | _InputDeveloper | _InputUser | _InputAssistant
 
@@ -139,6 +181,14 @@ def text_json(value: Any) -> bytes:
 _Texts = Annotated[list[_Some], msgspec.Meta(min_length=1)]
 
 
+def user_message(text: str, dialect: Dialect) -> bytes:
+    """A user message of one text. Raises Unusable."""
+    content = text_json(text)
+    if dialect == "gemini":
+        return b'{"role":"user","parts":[{"text":' + content + b"}]}"
+    return b'{"role":"user","content":' + content + b"}"
+
+
 def messages_json(messages: Sequence[Any], dialect: Dialect) -> bytes:
     """The members of an array of messages, without its brackets. Raises Unusable."""
     _check_messages(messages, dialect)
@@ -153,11 +203,13 @@ def body_json(body: Mapping[Any, Any], dialect: Dialect) -> bytes:
         if name in _RESERVED:
             raise Unusable(f"a body with {name}: {_RESERVED[name]}")
     match dialect:
-        case "chat":
+        case "chat" | "anthropic":
             _check_array(body.get("messages"), dialect, "a body without a list of messages")
         case "responses":
             if not (isinstance(body.get("input"), str) and body["input"]):
                 _check_array(body.get("input"), dialect, "a body without an input")
+        case "gemini":
+            _check_array(body.get("contents"), dialect, "a body without a list of contents")
         case "text":
             if not (body.get("input") or body.get("prompt")):
                 raise Unusable("a body with neither an input nor a prompt")
@@ -179,6 +231,10 @@ def _check_messages(messages: Sequence[Any], dialect: Dialect) -> None:
             raise Unusable(f"{where} is {type(message).__name__} and not a dict")
         if dialect == "chat":
             _check_answered(_checked(message, where, _ChatMessage), where)
+        elif dialect == "anthropic":
+            _checked(message, where, _AnthropicMessage)
+        elif dialect == "gemini":
+            _check_parts(_checked(message, where, _GeminiContent), where)
         elif "role" in message or message.get("type", "message") == "message":
             _checked({k: v for k, v in message.items() if k != "type"}, where, _InputMessage)
 
@@ -188,6 +244,12 @@ def _check_answered(message: Any, where: str) -> None:
         message.content or message.tool_calls or message.refusal
     ):
         raise Unusable(f"{where} of the assistant says nothing: it needs content")
+
+
+def _check_parts(content: _GeminiContent, where: str) -> None:
+    for place, part in enumerate(content.parts):
+        if not (part.text or part.inlineData or part.fileData):
+            raise Unusable(f"{where}: its part {place} has neither text, inlineData nor fileData")
 
 
 def _checked(value: Any, where: str, kind: Any) -> Any:

@@ -1,6 +1,6 @@
 """Where the varying value of a message part comes from: an address, a column, a folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,8 @@ from batch_assets.prompt.texts import constant
 #: Makes what stands in the part of a file's bytes and name. Raises Unfit.
 Members = Callable[[bytes, str], bytes]
 
-_WEB = ("http://", "https://", "data:")
+#: What a provider opens, where it takes an address and bytes in one field.
+WEB = ("http://", "https://", "data:")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,11 +46,12 @@ class Address(_Source):
     """A URL or a provider's file id, from a template, as a JSON string."""
 
     def __init__(
-        self, renderer: Renderer, what: str, optional: bool, template: str, web_only: bool
+        self, renderer: Renderer, what: str, optional: bool, template: str, opens: Sequence[str]
     ) -> None:
+        """`opens` are the beginnings that an address may have; without any it may be any text."""
         super().__init__(renderer.fields, f"{what} {template} {optional}", what, optional)
         self._renderer = renderer
-        self._web_only = web_only
+        self._opens = tuple(opens)
 
     def constant(self) -> bytes:
         """The address that all rows have."""
@@ -76,10 +78,10 @@ class Address(_Source):
                 raise half_a_character(describe_row(position), what, error.start) from error
 
     def _complaint(self, text: str) -> str | None:
-        if self._web_only and not text.startswith(_WEB):
+        if self._opens and not text.startswith(self._opens):
             return (
-                f"is {text[:80]!r}, and a provider opens only {', '.join(_WEB)} addresses; for a "
-                "file of yours give path and root"
+                f"is {text[:80]!r}, and a provider opens only {', '.join(self._opens)} addresses; "
+                "for a file of yours give path and root"
             )
         return None
 

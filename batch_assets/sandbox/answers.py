@@ -4,6 +4,8 @@ faults make of an answer in text, whatever its endpoint.
 
 from typing import Any
 
+from batch_assets.sandbox.anthropic_messages import message_saying, text_of_message
+from batch_assets.sandbox.gemini_answers import said_by, saying
 from batch_assets.sandbox.responses import response_saying, response_text
 from batch_assets.sandbox.texts import cut, last_user_text, said_in_format, token_logprobs
 from batch_assets.sandbox.tokens import message_tokens, text_tokens
@@ -39,6 +41,10 @@ def answer_text(answer: dict[str, Any]) -> str:
             text = answer["choices"][0]["text"]
         case "response":
             text = response_text(answer)
+        case None if "candidates" in answer:
+            text = said_by(answer)
+        case None if answer.get("type") == "message":
+            text = text_of_message(answer)
         case _:
             text = ""
     return text
@@ -63,6 +69,10 @@ def answered_with(
             choices = [choice | change for choice in answer["choices"]]
         case "response":
             return response_saying(answer, content, finish_reason, message.get("refusal"))
+        case None if "candidates" in answer:
+            return saying(answer, content, finish_reason, message.get("refusal"))
+        case None if answer.get("type") == "message":
+            return message_saying(answer, content, finish_reason, message.get("refusal"))
         case _:
             return answer
     return answer | {"choices": choices}

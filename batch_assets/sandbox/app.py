@@ -19,9 +19,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batch_assets.sandbox import control_routes
+from batch_assets.sandbox.anthropic_wire import ANTHROPIC
 from batch_assets.sandbox.clock import Clock, SystemClock
+from batch_assets.sandbox.compatible_wire import COMPATIBLE
 from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.faults import Faults
+from batch_assets.sandbox.gemini_bucket import GCS
+from batch_assets.sandbox.gemini_wire import GEMINI
+from batch_assets.sandbox.mistral_wire import MISTRAL
 from batch_assets.sandbox.openai_wire import OPENAI
 from batch_assets.sandbox.provider import Sandbox
 from batch_assets.sandbox.scripted_faults import ScriptedFaults
@@ -45,7 +50,7 @@ CONTROL: Routes = {
 }
 
 #: The first answers where no other has the path.
-WIRES: tuple[Wire, ...] = (OPENAI,)
+WIRES: tuple[Wire, ...] = (OPENAI, ANTHROPIC, GEMINI, GCS, *COMPATIBLE, MISTRAL)
 
 
 def create_app(
@@ -76,7 +81,8 @@ def create_app(
             *(
                 Route(
                     wire.prefix + path,
-                    _answering(call, name, wire),
+                    # What stands behind a colon tells routes apart that faults do not.
+                    _answering(call, name.partition(":")[0], wire),
                     methods=[method],
                     name=f"{wire.name}.{name}",
                 )

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from batch_assets.sandbox.endpoints import ENDPOINTS
+from batch_assets.sandbox.endpoints import OPENAI_ENDPOINTS
 from batch_assets.sandbox.errors import ApiError, missing_parameter, unsupported_value, wrong_type
 from batch_assets.sandbox.provider import Sandbox
 from batch_assets.sandbox.queries import cursor_page, integer_query, lifetime
@@ -52,34 +52,39 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def _order(body: dict[str, Any]) -> BatchOrder:
-    for parameter in ("input_file_id", "endpoint", "completion_window"):
-        if parameter not in body:
-            raise missing_parameter(parameter)
-        if not isinstance(body[parameter], str):
-            raise _wrong_type(parameter, "a string", body[parameter])
-    if body["endpoint"] not in ENDPOINTS:
-        raise unsupported_value("endpoint", body["endpoint"], sorted(ENDPOINTS))
+    check_texts(body, "input_file_id", "endpoint", "completion_window")
+    if body["endpoint"] not in OPENAI_ENDPOINTS:
+        raise unsupported_value("endpoint", body["endpoint"], sorted(OPENAI_ENDPOINTS))
     if body["completion_window"] != "24h":
         raise unsupported_value("completion_window", body["completion_window"], ["24h"])
     expiry = body.get("output_expires_after") or {}
     if not isinstance(expiry, dict):
-        raise _wrong_type("output_expires_after", "an object", expiry)
+        raise wrong_parameter("output_expires_after", "an object", expiry)
     return BatchOrder(
         endpoint=body["endpoint"],
         input_file_id=body["input_file_id"],
-        metadata=_metadata(body.get("metadata")),
+        metadata=checked_metadata(body.get("metadata")),
         output_lifetime=lifetime(
             "output_expires_after", expiry.get("anchor"), expiry.get("seconds")
         ),
     )
 
 
-def _metadata(metadata: Any) -> dict[str, str] | None:
+def check_texts(body: dict[str, Any], *parameters: str) -> None:
+    """Raise for the first of the parameters that is no text."""
+    for parameter in parameters:
+        if parameter not in body:
+            raise missing_parameter(parameter)
+        if not isinstance(body[parameter], str):
+            raise wrong_parameter(parameter, "a string", body[parameter])
+
+
+def checked_metadata(metadata: Any) -> dict[str, str] | None:
     """16 pairs, keys of 64 and values of 512 characters (API reference, `metadata`)."""
     if metadata is None:
         return None
     if not isinstance(metadata, dict):
-        raise _wrong_type("metadata", "an object", metadata)
+        raise wrong_parameter("metadata", "an object", metadata)
     if len(metadata) > MAX_METADATA_PAIRS:
         raise ApiError(
             400,
@@ -105,7 +110,7 @@ def _check_metadata_pair(key: str, value: Any) -> None:
             code="property_name_above_max_length",
         )
     if not isinstance(value, str):
-        raise _wrong_type(param, "a string", value)
+        raise wrong_parameter(param, "a string", value)
     if len(value) > MAX_METADATA_VALUE:
         raise ApiError(
             400,
@@ -116,6 +121,6 @@ def _check_metadata_pair(key: str, value: Any) -> None:
         )
 
 
-def _wrong_type(param: str, expected: str, value: object) -> ApiError:
+def wrong_parameter(param: str, expected: str, value: object) -> ApiError:
     error = wrong_type(param, expected, value)["error"]
     return ApiError(400, error["message"], param=param, code=error["code"])

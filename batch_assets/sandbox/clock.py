@@ -1,5 +1,6 @@
 """Where the sandbox reads the time: nothing in it sleeps or looks at a clock of its own."""
 
+import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -10,10 +11,18 @@ class Clock(ABC):
     def now(self) -> float:
         """Seconds since the Unix epoch."""
 
+    async def pass_seconds(self, seconds: float) -> None:
+        """Let so much time go by; a clock that others move does not."""
+        return
+
 
 class SystemClock(Clock):
     def now(self) -> float:
         return time.time()
+
+    async def pass_seconds(self, seconds: float) -> None:
+        if seconds:
+            await asyncio.sleep(seconds)
 
 
 class ManualClock(Clock):

@@ -1,10 +1,11 @@
 """The endpoints a batch may address, by URL: what a body needs, and who answers it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batch_assets.sandbox.answers import chat_completion
+from batch_assets.sandbox.anthropic_messages import message, messages_refusal, prompt_tokens
 from batch_assets.sandbox.chat_rules import chat_refusal
 from batch_assets.sandbox.completions import completion, completions_refusal
 from batch_assets.sandbox.embeddings import (
@@ -12,7 +13,21 @@ from batch_assets.sandbox.embeddings import (
     embedding_list,
     embeddings_refusal,
 )
+from batch_assets.sandbox.gemini_answers import (
+    GENERATE_CONTENT,
+    content_tokens,
+    generate_content_refusal,
+    generated_content,
+)
 from batch_assets.sandbox.images import images, images_refusal
+from batch_assets.sandbox.mistral_chat import CHAT as MISTRAL_CHAT
+from batch_assets.sandbox.mistral_chat import EMBEDDINGS as MISTRAL_EMBEDDINGS
+from batch_assets.sandbox.mistral_chat import (
+    mistral_chat_refusal,
+    mistral_completion,
+    mistral_embeddings,
+    mistral_embeddings_refusal,
+)
 from batch_assets.sandbox.moderations import DEFAULT_MODEL, moderation, moderations_refusal
 from batch_assets.sandbox.responses import response, response_tokens, responses_refusal
 from batch_assets.sandbox.rules import Refusal
@@ -156,11 +171,86 @@ class ImageGenerations(Endpoint):
         return images(body, created)
 
 
-ENDPOINTS: dict[str, Endpoint] = {
+class GenerateContent(Endpoint):
+    required = ("model", "contents")
+    name = "GenerateContent"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return generate_content_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return content_tokens(body)
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return generated_content(body, reply_id)
+
+    def reply(self, body: dict[str, Any], reply_id: str, created: int) -> Reply:
+        reply = super().reply(body, reply_id, created)
+        counted = reply.body.get("usageMetadata", {})
+        answered = counted.get("totalTokenCount", 0) - counted.get("promptTokenCount", 0)
+        asked = counted.get("promptTokenCount", 0)
+        return replace(reply, input_tokens=asked, output_tokens=answered)
+
+
+class Messages(Endpoint):
+    """Anthropic's."""
+
+    required = ("model", "max_tokens", "messages")
+    name = "Messages"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return messages_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return prompt_tokens(body)
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return message(body, reply_id)
+
+
+class MistralChat(Endpoint):
+    required = ("messages",)
+    name = "Chat Completions"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return mistral_chat_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return message_tokens(body.get("messages"))
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return mistral_completion(body, reply_id, created)
+
+
+class MistralEmbeddings(Endpoint):
+    required = ("input",)
+    name = "Embeddings"
+
+    def refusal(self, body: dict[str, Any]) -> Refusal:
+        return mistral_embeddings_refusal(body)
+
+    def input_tokens(self, body: dict[str, Any]) -> int:
+        return sum(map(text_tokens, input_texts(body["input"])))
+
+    def answer(self, body: dict[str, Any], reply_id: str, created: int) -> dict[str, Any]:
+        return mistral_embeddings(body, reply_id)
+
+
+#: What OpenAI's wire has.
+OPENAI_ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": ChatCompletions(),
     "/v1/completions": Completions(),
     "/v1/embeddings": Embeddings(),
     "/v1/images/generations": ImageGenerations(),
     "/v1/moderations": Moderations(),
     "/v1/responses": Responses(),
+}
+
+#: What any wire has. Where two have the same url, one of them stands here under another name.
+ENDPOINTS: dict[str, Endpoint] = {
+    **OPENAI_ENDPOINTS,
+    GENERATE_CONTENT: GenerateContent(),
+    "/v1/messages": Messages(),
+    MISTRAL_CHAT: MistralChat(),
+    MISTRAL_EMBEDDINGS: MistralEmbeddings(),
 }

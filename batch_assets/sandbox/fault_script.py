@@ -23,6 +23,7 @@ RouteName = Literal[
     "batches.retrieve",
     "batches.cancel",
     "models.list",
+    "live.create",
 ]
 """A route of the provider; "*" is any of them. The sandbox's own routes have no faults."""
 

@@ -5,7 +5,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from batch_assets.sandbox import batch_routes, file_routes
+from batch_assets.sandbox.endpoints import OPENAI_ENDPOINTS
 from batch_assets.sandbox.errors import ApiError
+from batch_assets.sandbox.live_routes import live_routes
 from batch_assets.sandbox.wire import WRONG_KEY_PREFIX, Routes, Wire
 
 MODELS = ("gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o-mini", "gpt-5-mini", "gpt-5-nano")
@@ -56,6 +58,7 @@ ROUTES: Routes = {
     "batches.retrieve": ("GET", "/batches/{batch_id}", batch_routes.retrieve_batch),
     "batches.cancel": ("POST", "/batches/{batch_id}/cancel", batch_routes.cancel_batch),
     "models.list": ("GET", "/models", list_models),
+    **live_routes({url.removeprefix("/v1"): url for url in OPENAI_ENDPOINTS}),
 }
 
 OPENAI = Wire(

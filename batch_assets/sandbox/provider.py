@@ -20,6 +20,7 @@ from batch_assets.sandbox.executions import (
     executions_of_body,
 )
 from batch_assets.sandbox.faults import Faults, NewBatch
+from batch_assets.sandbox.live_calls import LiveCalls
 from batch_assets.sandbox.settings import Settings
 from batch_assets.sandbox.stored_batches import BatchOrder, StoredBatch, StoredBatches
 from batch_assets.sandbox.stored_files import StoredFile, StoredFiles, result_file_id
@@ -43,6 +44,7 @@ class Sandbox:
         self._database = Database(state_dir / "sandbox.sqlite3")
         self.files = StoredFiles(state_dir, self._database, clock)
         self.batches = StoredBatches(self._database)
+        self.live = LiveCalls(clock, self._database)
         self._creating = threading.Lock()
         self._executing = threading.Lock()
 
@@ -53,14 +55,20 @@ class Sandbox:
         return self.files.writing(file_id)
 
     def add_upload(
-        self, file_id: str, filename: str, lifetime: float, *, wire: str = "openai"
+        self,
+        file_id: str,
+        filename: str,
+        lifetime: float,
+        *,
+        wire: str = "openai",
+        purpose: str = "batch",
     ) -> StoredFile:
         with self._database.transaction() as connection:
             self.files.add(
                 connection,
                 file_id,
                 filename=filename,
-                purpose="batch",
+                purpose=purpose,
                 wire=wire,
                 created_at=self.clock.now(),
                 lifetime=lifetime,
@@ -99,6 +107,8 @@ class Sandbox:
         return scripted
 
     def _validate(self, order: BatchOrder) -> Validation:
+        if order.found is not None:
+            return order.found
         try:
             file = self.files.get(order.input_file_id)
         except ApiError:
@@ -109,10 +119,10 @@ class Sandbox:
         return self._looked_at(self.batches.get(batch_id), self.clock.now())
 
     def batch_page(
-        self, *, after: str | None, limit: int, wire: str = "openai"
+        self, *, after: str | None, limit: int, wire: str = "openai", before: str | None = None
     ) -> tuple[list[dict[str, Any]], bool]:
         now = self.clock.now()
-        batches, more = self.batches.page(after=after, limit=limit, wire=wire)
+        batches, more = self.batches.page(after=after, limit=limit, wire=wire, before=before)
         return [self._looked_at(batch, now) for batch in batches], more
 
     def _looked_at(self, batch: StoredBatch, now: float) -> dict[str, Any]:
@@ -217,4 +227,5 @@ class Sandbox:
         with self._creating, self._executing:
             self._database.clear()
             self.files.remove_contents()
+            self.live.forget()
             self.faults.on_reset()

@@ -21,13 +21,17 @@ from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.execution import Outcome
 from batch_assets.sandbox.executions import count_executions
 from batch_assets.sandbox.settings import Settings
-from batch_assets.sandbox.timeline import WITH_RESULTS, Standing, Timeline
+from batch_assets.sandbox.timeline import COMPLETION_WINDOW, WITH_RESULTS, Standing, Timeline
 from batch_assets.sandbox.validation import Validation
 
 TIMESTAMPS = (
     "in_progress_at", "finalizing_at", "completed_at", "failed_at",
     "expired_at", "cancelling_at", "cancelled_at",
 )  # fmt: skip
+
+#: Seconds that a batch has at a wire whose provider gives it more than OpenAI's: Gemini's 48 hours
+#: (guide "Batch API", "Monitor job status").
+WINDOWS = {"gemini": 48 * 60 * 60}
 
 #: A batch's row with its faults beside it.
 SELECT = """
@@ -50,6 +54,8 @@ class BatchOrder:
     metadata: dict[str, str] | None
     output_lifetime: float
     wire: str = "openai"
+    found: Validation | None = None
+    """What the wire found in the input itself; without it the engine reads it as OpenAI does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,7 @@ class StoredBatch:
             cancelling_at=self.cancelling_at,
             stuck_in=stuck.status if stuck else None,
             expiring=_first(faults, Expires) is not None,
+            window=WINDOWS.get(self.wire, COMPLETION_WINDOW),
             most=min(fault.most for fault in faults) if faults else 1.0,
         )
 
@@ -149,7 +156,9 @@ class StoredBatch:
         if self.executed:
             return {"total": self.total, "completed": self.completed, "failed": self.failed}
         if not validated:
-            return {"total": 0, "completed": 0, "failed": 0}
+            # OpenAI alone counts when it has validated.
+            total = 0 if self.wire == "openai" else self.total
+            return {"total": total, "completed": 0, "failed": 0}
         # Both grow with the share, so neither ever goes back between two polls.
         return {
             "total": self.total,
@@ -219,16 +228,22 @@ class StoredBatches:
         return StoredBatch(**row)
 
     def page(
-        self, *, after: str | None, limit: int, wire: str = "openai"
+        self, *, after: str | None, limit: int, wire: str = "openai", before: str | None = None
     ) -> tuple[list[StoredBatch], bool]:
-        """Of one wire, the newest first, and whether older ones follow."""
-        before = self.get(after).seq if after is not None else 2**62
+        """Of one wire, the newest first, and whether older ones follow.
+
+        With `before` those that come just before it, and whether newer ones do, too.
+        """
+        oldest = 0 if before is None else self.get(before).seq
+        newest = 2**62 if after is None else self.get(after).seq
+        order = "DESC" if before is None else "ASC"
         with self._database.transaction() as connection:
             rows = connection.execute(
-                f"{SELECT} WHERE seq < ? AND wire = ? ORDER BY seq DESC LIMIT ?",
-                (before, wire, limit + 1),
+                f"{SELECT} WHERE seq > ? AND seq < ? AND wire = ? ORDER BY seq {order} LIMIT ?",
+                (oldest, newest, wire, limit + 1),
             ).fetchall()
-        return [StoredBatch(**row) for row in rows[:limit]], len(rows) > limit
+        page = [StoredBatch(**row) for row in rows[:limit]]
+        return page if before is None else page[::-1], len(rows) > limit
 
     def enqueued_tokens(self, model: str, now: float) -> int:
         """Input tokens of the unfinished batches of `model`."""
@@ -270,6 +285,11 @@ class StoredBatches:
                 outcome.output_tokens, output_file_id, error_file_id, batch_id,
             ),
         )  # fmt: skip
+
+    def forget(self, batch_id: str) -> None:
+        """No wire shows it any more; the row stays, since batches are counted."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE batches SET wire = '' WHERE id = ?", (batch_id,))
 
     def created(self) -> int:
         with self._database.transaction() as connection:

@@ -36,12 +36,13 @@ class Timeline:
     """The status that is never left, but by a cancel."""
     expiring: bool = False
     """Whether the window is shortened to the latency, at whose end the batch expires."""
+    window: float = COMPLETION_WINDOW
     most: float = 1.0
     """The share that is never exceeded."""
 
     @property
     def expires_at(self) -> float:
-        return self.created_at + (self.latency if self.expiring else COMPLETION_WINDOW)
+        return self.created_at + (self.latency if self.expiring else self.window)
 
     @property
     def _validated_at(self) -> float:

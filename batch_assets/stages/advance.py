@@ -8,6 +8,7 @@ from batch_assets.domain.progress import Progress, is_complete, progress_of
 from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.begin import begin
 from batch_assets.stages.canary import held_back
+from batch_assets.stages.carry_out import carry_out
 from batch_assets.stages.collect import collect
 from batch_assets.stages.dispatch import Dispatch, dispatch
 from batch_assets.stages.plan import layout_of
@@ -29,16 +30,22 @@ class Pending:
 def advance(
     deployment: Deployment, recipe: Recipe, request_set: RequestSet
 ) -> Resolution | Pending:
-    """Collect what ended, resolve what is complete, send what may be sent."""
+    """Collect what ended, resolve what is complete, send what may be sent.
+
+    What is sent to a lane is carried out before it returns.
+    """
+    partition_key = request_set.partition_key
     try:
         dispatched = _send(deployment, recipe, request_set)
     finally:
         # What was paid for is brought in, whatever keeps the rest from being sent.
-        collect(deployment, request_set.inference, request_set.partition_key)
+        collect(deployment, request_set.inference, partition_key)
+    carry_out(deployment, recipe, partition_key)
     request_set = _as_it_stands(deployment, request_set)
     if request_set.carried is None:
         # What it waits for may just have been brought in.
         dispatched = _send(deployment, recipe, request_set)
+        carry_out(deployment, recipe, partition_key)
         request_set = _as_it_stands(deployment, request_set)
     while is_complete(request_set, progress := wave_progress(deployment, request_set)):
         resolution = resolve(deployment, recipe, request_set)
@@ -49,6 +56,7 @@ def advance(
             break
         request_set = current
         dispatched = dispatch(deployment, request_set)
+        carry_out(deployment, recipe, partition_key)
     waiting_for = held_back(request_set) or dispatched.waiting_for
     return Pending(request_set=request_set, progress=progress, waiting_for=waiting_for)
 

@@ -60,7 +60,15 @@ def cancel(
     With `at_provider` the provider is asked to cancel what it has; without, that finishes. Both
     ways it is followed to its end and collected, and what was never answered ends as cancelled.
     """
-    ledger = deployment.ledger
+    met = withdraw(deployment.ledger, scope, owner=owner, reason=reason, at_provider=at_provider)
+    cancel_at_provider(deployment)
+    return met
+
+
+def withdraw(
+    ledger: Ledger, scope: Scope, *, owner: str, reason: str, at_provider: bool
+) -> Cancellation:
+    """The part of a cancellation that calls nobody: the provider is still to be told."""
     found = ledger.request_sets.unresolved(scope)
     dropped = sum(
         ledger.request_sets.cancel(
@@ -68,7 +76,6 @@ def cancel(
         )
         for request_set in found
     )
-    cancel_at_provider(deployment)
     return Cancellation(
         request_sets=len(found), dropped=dropped, open=sum(_open(ledger, each) for each in found)
     )

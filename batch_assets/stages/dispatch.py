@@ -4,18 +4,13 @@ Each offer is: reserve (commit), call, record (commit). Between the two commits 
 doubt there is; `recover` resolves it by asking the provider for the batch's key.
 """
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.capacity import backoff
 from batch_assets.domain.control import Waiting, WaitKind
 from batch_assets.domain.errors import (
     AccountRefused,
-    ArtifactError,
     CapacityRefused,
     DeclarationError,
     ReplyLost,
@@ -23,11 +18,9 @@ from batch_assets.domain.errors import (
     TerminalError,
     TransientError,
 )
-from batch_assets.files import Files
-from batch_assets.files.manifest import read_manifest
 from batch_assets.stages.control import stop_account
 from batch_assets.stages.lease import LEASE, kept
-from batch_assets.stages.plan import drop, layout_of, shards_of_wave
+from batch_assets.stages.plan import drop, layout_of, shard_on_disk
 from batch_assets.stages.recipe import Deployment
 
 
@@ -92,7 +85,7 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
     """Call the provider for a reserved batch. False where nobody knows whether it exists."""
     ledger, owner = deployment.ledger, deployment.owner
     try:
-        with kept(ledger, batch, owner=owner), _shard_on_disk(deployment.files, batch) as shard:
+        with kept(ledger, batch, owner=owner), shard_on_disk(deployment.files, batch) as shard:
             created = deployment.provider.submit(shard, endpoint=batch.endpoint, key=batch.key)
     except ReplyLost as error:
         ledger.note(batch, f"{error.message} It is looked up at the provider after {LEASE}.")
@@ -122,19 +115,3 @@ def _offer(deployment: Deployment, batch: Batch) -> bool:
                 "unless the ledger comes to show it"
             ) from error
     return True
-
-
-@contextmanager
-def _shard_on_disk(files: Files, batch: Batch) -> Iterator[Path]:
-    """The batch's shard as a local file. Raises ArtifactError unless it is what was written."""
-    manifest = read_manifest(files, layout_of(batch.request_set).manifest)
-    shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
-    with files.on_disk(shard.path) as path:
-        with path.open("rb") as stored:
-            found = hashlib.file_digest(stored, "sha256").hexdigest()
-        if found != shard.sha256:
-            raise ArtifactError(
-                f"{files.url(shard.path)} is not what was written: its checksum is {found}, the "
-                f"manifest says {shard.sha256}: delete it and materialize the requests again"
-            )
-        yield path

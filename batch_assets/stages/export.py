@@ -13,11 +13,13 @@ from batch_assets.domain.errors import ArtifactError
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.store import NewFile, Written
+from batch_assets.ledger import Ledger
 from batch_assets.stages.plan import layout_of, shards_of_wave
 from batch_assets.stages.raw import raw_files
 from batch_assets.stages.recipe import Deployment
 
 FORMAT = 1
+MANIFEST = "manifest.json"
 _COPY_BLOCK = 1 << 20
 
 
@@ -56,14 +58,19 @@ def export(deployment: Deployment, request_set: RequestSet) -> tuple[str, Bundle
     Request shards and raw outputs are compressed with zstd. Raises ArtifactError where a file to
     be bundled is missing, or is not what its manifest says.
     """
-    files, layout = deployment.files, layout_of(request_set)
+    return make_bundle(deployment.ledger, deployment.files, request_set)
+
+
+def make_bundle(ledger: Ledger, files: Files, request_set: RequestSet) -> tuple[str, Bundle]:
+    """The same, where no provider is at hand."""
+    layout = layout_of(request_set)
     manifest = read_manifest(files, layout.manifest)
     results = files.checksum(layout.results).sha256
     folder = layout.bundle(results)
-    manifest_path = f"{folder}/manifest.json"
+    manifest_path = f"{folder}/{MANIFEST}"
     if files.exists(manifest_path):
-        return folder, msgspec.json.decode(files.read(manifest_path), type=Bundle)
-    batches = deployment.ledger.batches(request_set=request_set.id, states={BatchState.COLLECTED})
+        return folder, read_bundle(files, manifest_path)
+    batches = ledger.batches(request_set=request_set.id, states={BatchState.COLLECTED})
     sources = _sources(files, layout, manifest, request_set, results)
     sources += [
         _Source(name=_bundled("raw_outputs", path), path=path)
@@ -80,6 +87,39 @@ def export(deployment: Deployment, request_set: RequestSet) -> tuple[str, Bundle
     )
     files.write(manifest_path, msgspec.json.format(msgspec.json.encode(bundle), indent=2))
     return folder, bundle
+
+
+def read_bundle(files: Files, path: str) -> Bundle:
+    """The manifest of a bundle. Raises ArtifactError where it is damaged."""
+    try:
+        return msgspec.json.decode(files.read(path), type=Bundle)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(
+            f"{files.url(path)} is not what was stored ({error}): restore it"
+        ) from error
+
+
+def copy_bundle(files: Files, folder: str, bundle: Bundle, to: Files, name: str) -> bool:
+    """Copy a bundle into a folder of another store, its manifest last; False where it is there.
+
+    Raises ArtifactError where a file is not what the manifest says.
+    """
+    manifest = f"{name}/{MANIFEST}"
+    if to.exists(manifest):
+        return False
+    for file in bundle.files:
+        source, read = f"{folder}/{file.path}", hashlib.sha256()
+        with files.open(source) as original, to.create(f"{name}/{file.path}") as new:
+            while block := original.read(_COPY_BLOCK):
+                read.update(block)
+                new.write(block)
+            if read.hexdigest() != file.sha256:
+                raise ArtifactError(
+                    f"{files.url(source)} is not what was stored: its checksum is "
+                    f"{read.hexdigest()}, the manifest says {file.sha256}: restore it"
+                )
+    to.write(manifest, files.read(f"{folder}/{MANIFEST}"))
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

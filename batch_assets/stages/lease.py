@@ -15,7 +15,7 @@ LEASE = timedelta(seconds=60)
 @contextmanager
 def kept(ledger: Ledger, batch: Batch, *, owner: str, lease: timedelta = LEASE) -> Iterator[None]:
     """Renew the batch's lease in the background until the block ends."""
-    with _renewed(lambda: ledger.renew(batch, owner=owner, lease=lease), lease):
+    with kept_by(lambda: ledger.renew(batch, owner=owner, lease=lease), lease):
         yield
 
 
@@ -35,14 +35,15 @@ def held(
 
     renew()
     try:
-        with _renewed(renew, lease):
+        with kept_by(renew, lease):
             yield
     finally:
         ledger.request_sets.let_go(holder)
 
 
 @contextmanager
-def _renewed(renew: Callable[[], object], lease: timedelta) -> Iterator[None]:
+def kept_by(renew: Callable[[], object], lease: timedelta) -> Iterator[None]:
+    """Call `renew` in the background, thrice in a lease, until the block ends."""
     done = threading.Event()
 
     def keep_renewing() -> None:

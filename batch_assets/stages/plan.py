@@ -1,14 +1,16 @@
 """Planned batches: what of a request set is to be sent, before anything is."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.errors import ArtifactError, StaleMove
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files, RequestSetLayout
-from batch_assets.files.manifest import Manifest, read_shards
+from batch_assets.files.manifest import Manifest, read_manifest, read_shards
 from batch_assets.stages.recipe import Deployment
 
 
@@ -109,3 +111,19 @@ def is_current(deployment: Deployment, request_set: RequestSet) -> bool:
         request_set.inference, request_set.partition_key
     )
     return current is not None and current.id == request_set.id
+
+
+@contextmanager
+def shard_on_disk(files: Files, batch: Batch) -> Iterator[Path]:
+    """The batch's shard as a local file. Raises ArtifactError unless it is what was written."""
+    manifest = read_manifest(files, layout_of(batch.request_set).manifest)
+    shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
+    with files.on_disk(shard.path) as path:
+        with path.open("rb") as stored:
+            found = hashlib.file_digest(stored, "sha256").hexdigest()
+        if found != shard.sha256:
+            raise ArtifactError(
+                f"{files.url(shard.path)} is not what was written: its checksum is {found}, the "
+                f"manifest says {shard.sha256}: delete it and materialize the requests again"
+            )
+        yield path

@@ -1,12 +1,13 @@
 """poll: ask the provider how its batches are, by few calls, and move those that ended."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.cadence import due_at
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused, StaleMove
+from batch_assets.domain.lane import Lane
 from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.ledger import Ledger
 from batch_assets.ledger.polls import Sighting
@@ -118,6 +119,10 @@ def _ask(deployment: Deployment, submitted: Sequence[Batch], due: Collection[Bat
                     notes.add(batch, each, "it is completed; its files are not there yet")
                 case Phase.ENDED:
                     ended += _end(deployment, batch, each)
+                case Phase.OPEN if isinstance(deployment.provider, Lane):
+                    # How far it is, the one who carries it out has said.
+                    known = replace(each, completed=batch.completed, failed=batch.failed)
+                    notes.add(batch, known, batch.reason)
                 case Phase.OPEN:
                     notes.add(batch, each)
                 case Phase.UNKNOWN:

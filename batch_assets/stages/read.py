@@ -1,7 +1,7 @@
 """read: final results by their sequence, page by page, while partitions are still open."""
 
 import mmap
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -48,8 +48,7 @@ def read_results(
         )
     _number_what_is_new(deployment, recipe, partition_keys)
     inference = recipe.inference
-    number = pa.field(SEQUENCE, pa.int64(), nullable=False)
-    schema = results_schema(recipe.endpoint.arrow_type).insert(0, number)
+    schema = sequenced_schema(recipe)
     batches: list[pa.RecordBatch] = []
     for each in deployment.ledger.increments.after(
         inference, after_sequence, partition_keys=partition_keys
@@ -68,14 +67,22 @@ def read_results(
     return pa.Table.from_batches(batches, schema)
 
 
+def sequenced_schema(recipe: Recipe) -> pa.Schema:
+    """The columns of `read_results`."""
+    number = pa.field(SEQUENCE, pa.int64(), nullable=False)
+    return results_schema(recipe.endpoint.arrow_type).insert(0, number)
+
+
 def append_results(
     deployment: Deployment,
     recipe: Recipe,
     path: Path,
     *,
     partition_keys: Collection[str] | None = None,
+    limit: int | None = None,
 ) -> int:
-    """Append to a JSONL file the final results that it does not have yet; how many they are.
+    """Append to a JSONL file the final results that it does not have yet, at most `limit` of them;
+    how many they are.
 
     The file says itself how far it goes: each line has its `sequence`. A line that an earlier call
     could not finish is written anew. Raises ArtifactError for a file whose last line is none of
@@ -84,17 +91,41 @@ def append_results(
     with path.open("ab+") as file:
         after = _last_sequence(file, path)
         written = 0
-        while True:
-            page = read_results(
-                deployment, recipe, partition_keys=partition_keys, after_sequence=after
-            )
-            if page.num_rows == 0:
-                return written
+        for page in result_pages(
+            deployment, recipe, partition_keys=partition_keys, after_sequence=after, limit=limit
+        ):
             for row in page.to_pylist():
                 file.write(msgspec.json.encode(row) + b"\n")
             file.flush()
             written += page.num_rows
-            after = page.column(SEQUENCE)[-1].as_py()
+        return written
+
+
+def result_pages(
+    deployment: Deployment,
+    recipe: Recipe,
+    *,
+    partition_keys: Collection[str] | None = None,
+    after_sequence: int = 0,
+    limit: int | None = None,
+) -> Iterator[pa.Table]:
+    """All final results behind `after_sequence`, or so many, page by page as `read_results` has
+    them.
+    """
+    left = limit
+    while left is None or left > 0:
+        page = read_results(
+            deployment,
+            recipe,
+            partition_keys=partition_keys,
+            after_sequence=after_sequence,
+            limit=_PAGE if left is None else min(_PAGE, left),
+        )
+        if page.num_rows == 0:
+            return
+        yield page
+        after_sequence = page.column(SEQUENCE)[-1].as_py()
+        left = None if left is None else left - page.num_rows
 
 
 def _number_what_is_new(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_assets.domain.batch import BatchState, RequestSet
+from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.request import custom_id_prefix, ordinal_of
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest, read_manifest
@@ -25,6 +25,7 @@ from batch_assets.ledger.sketches import Relative
 from batch_assets.prompt.packs import Packing
 from batch_assets.stages.asked import Asked, asked_by
 from batch_assets.stages.plan import layout_of, shards_of_wave
+from batch_assets.stages.prune import is_pruned
 from batch_assets.stages.raw import (
     CarriedLine,
     decode_carried,
@@ -175,9 +176,8 @@ class _Search:
     def _lines(self, source: RequestSet, wanted: AbstractSet[int]) -> Iterator[CarriedLine]:
         """The valid answers to requests of the source, by the ordinals they have there."""
         files, layout = self._deployment.files, layout_of(source)
-        batches = self._deployment.ledger.batches(
-            request_set=source.id, states={BatchState.COLLECTED}
-        )
+        # What was pruned was said to be lost; its own carried answers are still there.
+        batches = [] if is_pruned(files, source) else self._collected(source)
         manifest = read_manifest(files, layout.manifest)
         for batch in batches:
             shard = shards_of_wave(files, manifest, batch.wave)[batch.shard]
@@ -196,6 +196,9 @@ class _Search:
         for path in files.names(layout.carried_folder):
             for line in whole_lines(files, path):
                 yield decode_carried(line)
+
+    def _collected(self, source: RequestSet) -> Sequence[Batch]:
+        return self._deployment.ledger.batches(request_set=source.id, states={BatchState.COLLECTED})
 
 
 def _answered(

@@ -34,7 +34,7 @@ class SampleRequest:
 
 
 def sample_requests(
-    files: Files, manifest: Manifest, envelope: Envelope
+    files: Files, manifest: Manifest, envelope: Envelope, *, items: int = SAMPLE_ITEMS
 ) -> Sequence[SampleRequest]:
     """The first items of a request set and their requests; items of one pack have the same one.
 
@@ -44,8 +44,8 @@ def sample_requests(
     ordinals: list[int | None] = []
     columns = ["item_id", "ordinal"]
     for rows in stream_parquet(files, manifest.layout.items, columns=columns):
-        ids = rows.column("item_id").slice(0, SAMPLE_ITEMS).to_pylist()
-        ordinals = rows.column("ordinal").slice(0, SAMPLE_ITEMS).to_pylist()
+        ids = rows.column("item_id").slice(0, items).to_pylist()
+        ordinals = rows.column("ordinal").slice(0, items).to_pylist()
         break
     bodies = _bodies(
         files,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from batch_assets.domain.errors import CorpusError, DeclarationError
+from batch_assets.domain.errors import CorpusError, DeclarationError, RepeatedItemIds
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.prompt.packs import Packing
 from batch_assets.prompt.tokens import Sample, TokenEstimate, estimate_from
@@ -154,7 +154,7 @@ def _refuse_repeated_ids(
     if not refused:
         return
     item_id, names = next(iter(refused.items()))
-    raise CorpusError(
+    raise RepeatedItemIds(
         f"{'; '.join(names[:5])}: item id {item_id!r} is there {len(names)} times "
         f"({len(refused)} ids are repeated in all); ids must be unique in a partition: choose "
         f"another item_id than {recipe.corpus.item_id!r} or remove the repeated rows"

@@ -43,18 +43,39 @@ def results_reader(
     if partition_keys is None:
         partition_keys = _with_results(files, recipe)
     keys = list(dict.fromkeys(partition_keys))
-    stored = _stored_schema(files, recipe, keys)
-    schema = _selected(stored, recipe, columns)
+    inference = recipe.inference
+    if not keys:
+        stored = results_schema(recipe.endpoint.arrow_type)
+    else:
+        stored = _stored_schema(files, inference, keys)
+    schema = _selected(stored, inference, columns)
     if not input_columns:
-        batches = (
-            _fitted(rows, schema) for key in keys for rows in _read(files, recipe, key, schema)
-        )
-        return pa.RecordBatchReader.from_batches(schema, batches)
+        return _streamed(files, inference, keys, schema)
     type_ = input_type(recipe.corpus, keys, input_columns)
     joined = schema.insert(0, pa.field(INPUT, type_, nullable=False))
     return pa.RecordBatchReader.from_batches(
         joined, (batch for key in keys for batch in _joined(files, recipe, key, schema, joined))
     )
+
+
+def stored_results(
+    files: Files, inference: str, partition_keys: Sequence[str]
+) -> pa.RecordBatchReader:
+    """The results of these partitions, one at least, without the inference's declaration.
+
+    Raises ArtifactError as `results_reader` does.
+    """
+    keys = list(dict.fromkeys(partition_keys))
+    return _streamed(files, inference, keys, _stored_schema(files, inference, keys))
+
+
+def _streamed(
+    files: Files, inference: str, keys: Sequence[str], schema: pa.Schema
+) -> pa.RecordBatchReader:
+    batches = (
+        _fitted(rows, schema) for key in keys for rows in _read(files, inference, key, schema)
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _with_results(files: Files, recipe: Recipe) -> list[str]:
@@ -77,16 +98,14 @@ def _partition_key(files: Files, path: str) -> str:
     return key
 
 
-def _stored_schema(files: Files, recipe: Recipe, keys: Sequence[str]) -> pa.Schema:
+def _stored_schema(files: Files, inference: str, keys: Sequence[str]) -> pa.Schema:
     """Every column that the results of any of the partitions have, in a type that fits all."""
-    schemas = {_schema_of(files, recipe, key): key for key in keys}
-    if not schemas:
-        return results_schema(recipe.endpoint.arrow_type)
+    schemas = {_schema_of(files, inference, key): key for key in keys}
     try:
         unified = pa.unify_schemas(list(schemas), promote_options="permissive")
     except pa.ArrowException as error:
         raise ArtifactError(
-            f"the results of {recipe.inference} have columns that contradict each other "
+            f"the results of {inference} have columns that contradict each other "
             f"({complaint_of(error)}): materialize the older ones again, or name partition_keys "
             f"(one with each kind of columns: {', '.join(map(repr, schemas.values()))})"
         ) from error
@@ -96,11 +115,11 @@ def _stored_schema(files: Files, recipe: Recipe, keys: Sequence[str]) -> pa.Sche
     )
 
 
-def _schema_of(files: Files, recipe: Recipe, key: str) -> pa.Schema:
-    path = results_path(recipe.inference, key)
+def _schema_of(files: Files, inference: str, key: str) -> pa.Schema:
+    path = results_path(inference, key)
     if not files.exists(path):
         raise ArtifactError(
-            f"partition {key!r} of {recipe.inference} has no results ({files.url(path)}): "
+            f"partition {key!r} of {inference} has no results ({files.url(path)}): "
             "materialize its results, or leave it out of partition_keys"
         )
     try:
@@ -113,20 +132,20 @@ def _schema_of(files: Files, recipe: Recipe, key: str) -> pa.Schema:
         ) from error
 
 
-def _selected(stored: pa.Schema, recipe: Recipe, columns: Sequence[str] | None) -> pa.Schema:
+def _selected(stored: pa.Schema, inference: str, columns: Sequence[str] | None) -> pa.Schema:
     if columns is None:
         return stored
     for name in columns:
         if name not in stored.names:
             raise ArtifactError(
-                f"the results of {recipe.inference} have no column {name!r}; "
+                f"the results of {inference} have no column {name!r}; "
                 f"they have {', '.join(stored.names)}: name some of these as columns"
             )
     return pa.schema(stored.field(name) for name in dict.fromkeys(columns))
 
 
-def _read(files: Files, recipe: Recipe, key: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    path = results_path(recipe.inference, key)
+def _read(files: Files, inference: str, key: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    path = results_path(inference, key)
     # The item id's column is small, and a file that has none of the others still has its rows.
     yield from stream_parquet(files, path, columns=[_ITEM_ID, *schema.names])
 
@@ -150,7 +169,7 @@ def _joined(
 ) -> Iterator[pa.RecordBatch]:
     """The partition's results, each beside its row of the corpus."""
     inputs = InputRows(recipe.corpus, key, joined.field(INPUT).type)
-    for rows in _read(files, recipe, key, schema):
+    for rows in _read(files, recipe.inference, key, schema):
         beside = inputs.take(rows.column(_ITEM_ID))
         yield pa.RecordBatch.from_arrays([beside, *_columns(rows, schema)], schema=joined)
     inputs.finish()

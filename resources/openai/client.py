@@ -3,27 +3,37 @@
 Importing this module imports the SDK, so `provider` does it at its first call.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from openai import APIStatusError, NotFoundError, OpenAI, Timeout, omit
+from openai import APIStatusError, AzureOpenAI, NotFoundError, OpenAI, Timeout, omit
+from openai.types import FileObject
 
-from batch_assets.domain.errors import AccountRefused, ArtifactError
-from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
+from batch_assets.domain.errors import (
+    AccountRefused,
+    ArtifactError,
+    ProviderUnavailable,
+    RequestRefused,
+)
+from batch_assets.domain.provider import ProviderBatch
 from batch_assets.resources.border import Border
 from batch_assets.resources.openai.errors import ERRORS
 from batch_assets.resources.openai.options import CreateOptions
+from batch_assets.resources.openai.profile import Listing
 from batch_assets.resources.openai.replies import (
     CursorGone,
     NotListed,
-    Unreadable,
     check_length,
     check_whole,
     described,
+    page_of,
     required_text,
+    text_of,
 )
 from batch_assets.resources.openai.search import PAGE
 from batch_assets.resources.patience import Patience
@@ -36,6 +46,11 @@ NO_ROUTE = frozenset({404, 405, 501})
 
 #: How they answer one that names a cursor they do not have.
 CURSOR_GONE = NO_ROUTE | {400}
+
+#: Seconds between two looks at a file that the server still reads, and looks, after which the
+#: shard is offered another time.
+FILE_SECONDS = 5.0
+FILE_LOOKS = 60
 
 #: Longest wait for a connection; the client's own timeout is for silence on one that stands.
 CONNECT_SECONDS = 10.0
@@ -60,6 +75,7 @@ class OpenAIClient:
         max_retries: int,
         options: CreateOptions,
         patience: Patience,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         """Raises AccountRefused for a key that no HTTP header can carry."""
         if not (api_key.isascii() and api_key.isprintable()):
@@ -77,10 +93,14 @@ class OpenAIClient:
         self._organization = organization
         self._project = project
         self._options = options
+        self._profile = options.profile
+        self._wait = wait
         self._patience = patience
         self._timeout_seconds = timeout_seconds
+        version = self._profile.azure_api_version
+        made = OpenAI if version is None else partial(AzureOpenAI, api_version=version)
         self._sdk = self._pinned(
-            OpenAI(
+            made(
                 api_key=api_key,
                 base_url=base_url,
                 timeout=_timeout(timeout_seconds),
@@ -98,59 +118,98 @@ class OpenAIClient:
         The SDK streams an open file and rewinds it to try again; a path it reads into memory.
         """
         call = f"uploading {shard.name} of the batch {key}"
-        seconds = self._options.input_expires_after_seconds
+        profile, seconds = self._profile, self._options.input_expires_after_seconds
+        name = f"{key}.jsonl"
+        form: dict[str, object] = {
+            field: text.format(filename=name) for field, text in profile.upload_form.items()
+        }
+        if seconds:
+            form["expires_after"] = {"anchor": "created_at", "seconds": seconds}
         sdk = self._face(call)
         with self._translated(call):
             try:
-                with shard.open("rb") as handle:
-                    reply = sdk.files.create(
-                        file=(f"{key}.jsonl", handle),
-                        purpose="batch",
-                        expires_after={"anchor": "created_at", "seconds": seconds}
-                        if seconds
-                        else omit,
+                with profile.as_sent(shard, key=key) as lines:
+                    # As `files.create` does it (`resources/files.py`), which knows one route.
+                    reply = sdk.post(
+                        profile.upload_path,
+                        body={"purpose": profile.purpose, **form},
+                        files=[("file", (name, lines))],
+                        options={"headers": {"Content-Type": "multipart/form-data"}},
+                        cast_to=FileObject,
                     )
             except OSError as error:
                 raise ArtifactError(f"cannot read {shard} to upload it: {error}") from error
             return required_text(reply, "id")
 
+    def wait_for_file(self, file_id: str) -> None:
+        """Return once the server has read the file, where it refuses batches of others.
+
+        Raises RequestRefused for a file that it could not read.
+        """
+        call = f"waiting for the file {file_id}"
+        for look in range(FILE_LOOKS if self._profile.waits_for_file else 0):
+            if look:
+                self._wait(FILE_SECONDS)
+            sdk = self._face(call)
+            with self._translated(call):
+                file = sdk.files.retrieve(file_id)
+            match text_of(file, "status"):
+                case "error" | "failed":
+                    why = text_of(file, "status_details") or "it does not say why"
+                    raise RequestRefused(f"{call}: the provider cannot use it ({why})")
+                case "pending" | "running" | "uploaded":
+                    continue
+                case _:
+                    return
+        if self._profile.waits_for_file:
+            raise ProviderUnavailable(f"{call}: the provider still reads it; try again later")
+
     def create(self, input_file_id: str, *, endpoint: str, key: str) -> ProviderBatch:
         """Create the batch by one single request."""
         call = f"creating the batch {key}"
         seconds = self._options.output_expires_after_seconds
+        metadata = self._options.metadata_with(key)
         sdk = self._face(call, retrying=False)
         with self._translated(call, creating=True):
             return described(
                 sdk.batches.create(
                     completion_window=cast("Any", self._options.completion_window),
-                    endpoint=cast("Any", endpoint),
+                    endpoint=cast("Any", self._profile.spelled(endpoint)),
                     input_file_id=input_file_id,
-                    metadata={**self._options.metadata, KEY_METADATA: key},
+                    metadata=omit if metadata is None else dict(metadata),
                     output_expires_after={"anchor": "created_at", "seconds": seconds}
                     if seconds
                     else omit,
-                )
+                ),
+                self._profile,
             )
 
     def batch_page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
-        """Up to 100 batches, as the SDK has them, and the cursor of the next page.
+        """Up to 100 batches, as they came, and the cursor of the next page.
 
         The cursor is None at the end of the list. Raises NotListed where the server has no list,
         CursorGone where it knows the cursor no more.
         """
         batches = self._face(call).batches.with_raw_response
+        if self._profile.listing is Listing.WHOLE:
+            return self._page(call, "batches", None, batches.list)
         return self._page(
             call, "batches", after, lambda: batches.list(limit=PAGE, after=after or omit)
         )
 
     def file_page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
         """Up to 1,000 files that were uploaded for batches, newest first, as `batch_page` does."""
+        if not self._profile.has_file_list:
+            raise NotListed(f"{self._profile.name} has no list of files")
         files = self._face(call).files.with_raw_response
+        if self._profile.listing is Listing.WHOLE:
+            return self._page(call, "files", None, files.list)
+        purpose = self._profile.purpose
         return self._page(
             call,
             "files",
             after,
-            lambda: files.list(purpose="batch", order="desc", limit=FILE_PAGE, after=after or omit),
+            lambda: files.list(purpose=purpose, order="desc", limit=FILE_PAGE, after=after or omit),
         )
 
     def _page(
@@ -167,36 +226,29 @@ class OpenAIClient:
                 raise NotListed(
                     f"the server has no list of {what} (HTTP {error.status_code})"
                 ) from error
-            # The SDK's own `list` fails with an AttributeError on a reply that is no JSON object.
-            if not isinstance(reply.http_response.json(), dict):
-                raise Unreadable("the reply is no list")
-            page = reply.parse()
-            entries: object = page.data
-            if not isinstance(entries, list):
-                raise Unreadable("the reply has no data")
-            if page.has_more is False or (not entries and page.has_more is None):
-                return entries, None
-            cursor = required_text(entries[-1] if entries else None, "id")
-            if cursor == after:
-                raise Unreadable("the list repeats itself")
-            return entries, cursor
+            # Not parsed: the SDK fails with an AttributeError on a reply that is no JSON object.
+            return page_of(
+                reply.http_response.json(),
+                after,
+                is_whole=self._profile.listing is Listing.WHOLE,
+            )
 
     def describe(self, call: str, batch: object) -> ProviderBatch:
         """A batch of a page in our own words."""
         with self._translated(call):
-            return described(batch)
+            return described(batch, self._profile)
 
     def retrieve(self, batch_id: str) -> ProviderBatch:
         call = f"reading the batch {batch_id}"
         sdk = self._face(call)
         with self._translated(call):
-            return described(sdk.batches.retrieve(batch_id))
+            return described(sdk.batches.retrieve(batch_id), self._profile)
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         call = f"cancelling the batch {batch_id}"
         sdk = self._face(call)
         with self._translated(call):
-            return described(sdk.batches.cancel(batch_id))
+            return described(sdk.batches.cancel(batch_id), self._profile)
 
     def download(self, file_id: str, sink: BinaryIO) -> None:
         """Write the file to `sink` in blocks of the size in which they arrive.

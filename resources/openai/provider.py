@@ -1,4 +1,4 @@
-"""OpenAI's Batch API behind the port.
+"""OpenAI's Batch API behind the port: at OpenAI, and at servers that differ from it by a profile.
 
 The SDK takes a second of CPU to import, so it is imported at the first call and never before:
 code locations, dry runs and sensors that have nothing to ask do without it. `client` makes the
@@ -6,21 +6,19 @@ calls, `errors` says what they raise, `replies` what they return.
 """
 
 import re
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import urlsplit
 
 from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
     BatchAssetsError,
-    DeclarationError,
-    ProviderUnavailable,
     ProviderUnreachable,
     ReplyLost,
     RequestRefused,
@@ -28,11 +26,12 @@ from batch_assets.domain.errors import (
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
+from batch_assets.resources.address import host_of
+from batch_assets.resources.openai.lists import Page, may_be_since, read_back
 from batch_assets.resources.openai.options import CreateOptions
+from batch_assets.resources.openai.profile import OPENAI, Listing, Profile
 from batch_assets.resources.openai.replies import (
-    CursorGone,
     NotListed,
-    created_at,
     key_of,
     text_of,
 )
@@ -45,24 +44,12 @@ if TYPE_CHECKING:
 #: The variable that holds the key, by the SDK's custom and in our deployments.
 API_KEY = "OPENAI_API_KEY"
 
-OPENAI_URL = "https://api.openai.com/v1"
-
-#: How far the provider's clock and ours may disagree. A page more of a list costs nothing, and a
-#: batch that is overlooked is paid for twice.
-CLOCK_SKEW = timedelta(hours=1)
-
-#: How far a list from new to old may be out of order, as where servers write side by side.
-DISORDER = timedelta(minutes=10)
-
 #: The name under which a batch's requests are uploaded: its key.
 _OUR_FILE = re.compile(r"([0-9a-f]{32})\.jsonl")
 
-#: The batches or files after a cursor, and the next cursor.
-Page = Callable[[str, str | None], tuple[list[object], str | None]]
-
 
 class OpenAIProvider(Provider):
-    """One account at OpenAI, or at a server that speaks its Batch API.
+    """One account at OpenAI, or at a server that speaks its Batch API, by the options' profile.
 
     Reads and uploads are tried again by the SDK. The call that creates a batch never is: the API
     knows no idempotency key, and every try that gets through is paid for.
@@ -79,10 +66,12 @@ class OpenAIProvider(Provider):
         organization: str | None = None,
         project: str | None = None,
         base_url: str | None = None,
+        slug: str | None = None,
         account: str | None = None,
         price_list: str | None = None,
         options: CreateOptions | None = None,
         key_variable: str = API_KEY,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         """Raises DeclarationError for an address that cannot be used."""
         self._api_key = api_key.strip()
@@ -93,10 +82,13 @@ class OpenAIProvider(Provider):
         self._max_retries = max_retries
         self._organization = organization
         self._project = project
-        self._base_url = base_url or OPENAI_URL
-        self._account = account or _account(_host(self._base_url), organization, project)
-        self._price_list = _price_list(_host(self._base_url), price_list)
         self._options = options or CreateOptions()
+        self._profile = self._options.profile
+        self._base_url = base_url or self._profile.base_url or ""
+        host = host_of(self._base_url, example=OPENAI.base_url)
+        self._account = account or _account(self._profile, host, organization, project, slug)
+        self._price_list = _price_list(self._profile, host, price_list)
+        self._wait = wait
         self._patience = Patience()
 
     @property
@@ -130,6 +122,9 @@ class OpenAIProvider(Provider):
             )
         return None
 
+    def takes(self, endpoint: str) -> bool:
+        return self._profile.takes(endpoint)
+
     def within(self, seconds: float, *, calls: int | None = None) -> AbstractContextManager[None]:
         """In this block each call is tried once, and none is waited for after so many seconds.
 
@@ -146,6 +141,7 @@ class OpenAIProvider(Provider):
         """
         input_file_id = self._client.upload(shard, key=key)
         try:
+            self._client.wait_for_file(input_file_id)
             return self._client.create(input_file_id, endpoint=endpoint, key=key)
         except ReplyLost:
             raise
@@ -178,7 +174,7 @@ class OpenAIProvider(Provider):
                 if found == key:
                     return self._client.describe(call, batch)
                 input_file_id = text_of(batch, "input_file_id")
-                if found is None and input_file_id and _may_be_since(batch, since):
+                if found is None and input_file_id and may_be_since(batch, since):
                     bare[input_file_id] = batch
             for file in self._listed(call, since, self._client.file_page) if bare else ():
                 batch_of_file = bare.get(text_of(file, "id") or "")
@@ -196,12 +192,18 @@ class OpenAIProvider(Provider):
     ) -> Iterator[ProviderBatch]:
         """The batches of these ids: by pages of 100, then one by one those on no page.
 
-        With `among` the list is entered wherever one of `ids` stands, behind its newer neighbour.
+        With `among` the list is entered wherever one of `ids` stands, behind its newer neighbour;
+        one that is in no order is read from its beginning, after the first of `ids`.
         """
         if ids:
             search = BatchSearch(self._client, ids)
             listed = self._listed("listing the batches", since, self._client.batch_page)
-            yield from search.among(among) if among else search.from_the_newest(listed)
+            if self._profile.listing is Listing.STALE:
+                yield from search.listed(iter(()))
+            elif among and self._profile.listing is Listing.NEWEST_FIRST:
+                yield from search.among(among)
+            else:
+                yield from search.listed(listed, first=list(ids)[:1] if among else ())
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         """The request files of ours, and some older ones; none where the server has no list.
@@ -252,69 +254,27 @@ class OpenAIProvider(Provider):
             max_retries=self._max_retries,
             options=self._options,
             patience=self._patience,
+            wait=self._wait,
         )
 
     def _listed(self, call: str, since: datetime, page: Page) -> Iterator[object]:
-        """All batches or files created at `since` or later, and some older ones.
-
-        Ends at the page that reaches back behind `since`, but only where the list is seen to run
-        from new to old: one that does not, or shows one moment only, is read to its end.
-        """
-        enough = (since - CLOCK_SKEW - DISORDER).timestamp()
-        first: int | None = None
-        lowest: int | None = None
-        falling = True
-        after: str | None = None
-        while True:
-            try:
-                entries, after = page(call, after)
-            except CursorGone as error:
-                raise ProviderUnavailable(
-                    f"{call}: the list breaks off; it is read again the next time"
-                ) from error
-            yield from entries
-            for time in filter(None, map(created_at, entries)):
-                first = time if first is None else first
-                lowest = time if lowest is None else lowest
-                falling = falling and time <= lowest + DISORDER.total_seconds()
-                lowest = min(lowest, time)
-            if after is None:
-                return
-            if falling and first is not None and lowest is not None and lowest < min(first, enough):
-                return
+        is_ordered = self._profile.listing in (Listing.NEWEST_FIRST, Listing.STALE)
+        return read_back(call, since, page, is_ordered=is_ordered)
 
 
-def _may_be_since(entry: object, since: datetime) -> bool:
-    """Whether it may have been created at `since` or later, by the provider's clock."""
-    time = created_at(entry)
-    return time is None or time >= (since - CLOCK_SKEW).timestamp()
+def _account(profile: Profile, host: str, *parts: str | None) -> str:
+    """Its name: the host is a part of it where it does not follow from the others."""
+    told = profile.is_at(host) and (any(parts) or not profile.slug_is)
+    return "/".join(filter(None, (profile.name, None if told else host, *parts)))
 
 
-def _host(base_url: str) -> str:
-    """The host name of an address without credentials. Raises DeclarationError for any other."""
-    try:
-        url = urlsplit(base_url)
-        usable = url.scheme in ("http", "https") and url.port != 0 and url.username is None
-    except ValueError:
-        usable = False
-    if not usable or not url.hostname:
-        raise DeclarationError(
-            f"base_url must be an http or https address without a user name, such as {OPENAI_URL}"
-        )
-    return url.hostname
-
-
-def _price_list(host: str, named: str | None) -> PriceList | None:
-    """OpenAI's own prices hold at its own address; at another one, those that were named."""
-    if host == urlsplit(OPENAI_URL).hostname:
-        return PriceList(provider=named or "openai")
+def _price_list(profile: Profile, host: str, named: str | None) -> PriceList | None:
+    """The server's own prices hold at its own address; at another one, those that were named."""
+    provider = named or profile.price_list
+    if profile.is_at(host):
+        return None if provider is None else PriceList(provider=provider, note=profile.price_note)
     if named is None:
         return None
     return PriceList(
         provider=named, note=f"{host}, which answers, may charge something else or nothing"
     )
-
-
-def _account(host: str, organization: str | None, project: str | None) -> str:
-    own_host = None if host == urlsplit(OPENAI_URL).hostname else host
-    return "/".join(filter(None, ("openai", own_host, organization, project)))

@@ -2,27 +2,18 @@
 
 The SDK builds its models without checking them (`_models.py: construct`), so a field can hold
 anything or be absent, and only what `Batch` in OpenAI's specification requires is required here.
-Compatible servers send times as strings, errors as a plain list, and "" for a file that is not.
+Compatible servers send times as digits or as ISO text, errors as a plain list or as one text, and
+"" for a file that is not.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from batch_assets.domain.batch import BatchProblem
 from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch
 from batch_assets.domain.usage import Usage
-
-#: Every status of `types/batch.py` (openai-python 3.54); `cancelling` lasts up to ten minutes.
-PHASES = {
-    "validating": Phase.OPEN,
-    "in_progress": Phase.OPEN,
-    "finalizing": Phase.OPEN,
-    "cancelling": Phase.OPEN,
-    "completed": Phase.ENDED,
-    "failed": Phase.ENDED,
-    "expired": Phase.ENDED,
-    "cancelled": Phase.ENDED,
-}
+from batch_assets.resources.openai.profile import OPENAI, Profile
 
 
 class Unreadable(ValueError):
@@ -37,13 +28,15 @@ class CursorGone(LookupError):
     """The list cannot be entered there: the server knows the cursor's batch or file no more."""
 
 
-def described(batch: object) -> ProviderBatch:
+def described(reply: object, profile: Profile = OPENAI) -> ProviderBatch:
     """The batch of a reply, a model of the SDK. Raises Unreadable without id, status or time."""
+    inner = profile.batch_field and field_of(reply, profile.batch_field)
+    batch = inner or reply
     status = required_text(batch, "status")
     counts = field_of(batch, "request_counts")
     return ProviderBatch(
         id=required_text(batch, "id"),
-        phase=PHASES.get(status, Phase.UNKNOWN),
+        phase=profile.phases.get(status, Phase.UNKNOWN),
         status=status,
         created_at=_moment(batch),
         key=key_of(batch),
@@ -53,7 +46,7 @@ def described(batch: object) -> ProviderBatch:
         completed=_number(field_of(counts, "completed")),
         failed=_number(field_of(counts, "failed")),
         total=_number(field_of(counts, "total")),
-        problems=_problems(field_of(batch, "errors")),
+        problems=_problems(field_of(batch, "errors") or field_of(batch, "error")),
         usage=_usage(field_of(batch, "usage")),
     )
 
@@ -64,8 +57,15 @@ def key_of(batch: object) -> str | None:
 
 
 def created_at(entry: object) -> int | None:
-    """Unix seconds."""
-    return _number(field_of(entry, "created_at"))
+    """Unix seconds; a time in ISO's form that names no zone is in UTC."""
+    time = field_of(entry, "created_at")
+    seconds = _number(time)
+    if seconds is None and isinstance(time, str):
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(time)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return int(moment.timestamp())
+    return seconds
 
 
 def field_of(value: object, name: str) -> object:
@@ -85,6 +85,27 @@ def required_text(reply: object, name: str) -> str:
     if text is None:
         raise Unreadable(f"the reply has no {name}")
     return text
+
+
+def page_of(reply: object, after: str | None, *, is_whole: bool) -> tuple[list[object], str | None]:
+    """The entries of a list's page, and the cursor of the next; None at the end of the list.
+
+    A list that comes whole may be a bare array. Raises Unreadable for what is no list.
+    """
+    entries = reply if is_whole and isinstance(reply, list) else field_of(reply, "data")
+    if not isinstance(entries, list):
+        raise Unreadable("the reply is no list" if entries is None else "the reply has no data")
+    if is_whole:
+        for entry in entries:
+            required_text(entry, "id")
+        return entries, None
+    has_more = field_of(reply, "has_more")
+    if has_more is False or (not entries and has_more is None):
+        return entries, None
+    cursor = required_text(entries[-1] if entries else None, "id")
+    if cursor == after:
+        raise Unreadable("the list repeats itself")
+    return entries, cursor
 
 
 def check_length(headers: Mapping[str, str], received: int) -> None:
@@ -119,6 +140,8 @@ def _moment(batch: object) -> datetime:
 
 
 def _problems(errors: object) -> tuple[BatchProblem, ...]:
+    if isinstance(errors, str) and errors:
+        return (BatchProblem(code=None, message=errors),)
     entries = errors if isinstance(errors, list) else field_of(errors, "data")
     if not isinstance(entries, list):
         return ()

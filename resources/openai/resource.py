@@ -12,7 +12,8 @@ from pydantic import Field
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai.options import CreateOptions
-from batch_assets.resources.openai.provider import API_KEY, OPENAI_URL, OpenAIProvider
+from batch_assets.resources.openai.profile import OPENAI
+from batch_assets.resources.openai.provider import API_KEY, OpenAIProvider
 from batch_assets.resources.provider_resource import ProviderResource
 
 #: Embedding inputs of one batch, each element of a list for itself (the SDK's description of
@@ -37,7 +38,7 @@ class OpenAIResource(ProviderResource):
     )
     base_url: str | None = Field(
         default=None,
-        description=f"Address of the API with its version; None is {OPENAI_URL}.",
+        description=f"Address of the API with its version; None is {OPENAI.base_url}.",
     )
     max_requests_per_batch: int = Field(
         default=50_000,

@@ -6,14 +6,11 @@ waits longest is asked about first without reading what is newer.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.resources.openai.replies import CursorGone, NotListed, text_of
-
-if TYPE_CHECKING:
-    from batch_assets.resources.openai.client import OpenAIClient
 
 #: Batches per list call (`batch_list_params.py`: 1 to 100).
 PAGE = 100
@@ -25,22 +22,43 @@ FUTILE = 2
 _CALL = "listing the batches"
 
 
+class Searched(Protocol):
+    """What a search asks of a client."""
+
+    def batch_page(self, call: str, after: str | None) -> tuple[list[object], str | None]: ...
+
+    def describe(self, call: str, batch: object) -> ProviderBatch: ...
+
+    def retrieve(self, batch_id: str) -> ProviderBatch: ...
+
+
 class BatchSearch:
     """One search for batches of ours; the first wanted are looked for first."""
 
-    def __init__(self, client: "OpenAIClient", wanted: Collection[str]) -> None:
+    def __init__(self, client: Searched, wanted: Collection[str]) -> None:
         self._client = client
         self._missing = dict.fromkeys(wanted)
         self._refusals: dict[str, RequestRefused] = {}
 
-    def from_the_newest(self, listed: Iterator[object]) -> Iterator[ProviderBatch]:
-        """The batches of the list, as far as it has to be read, then those that are not in it."""
-        with suppress(NotListed):
-            for batch in listed if self._missing else ():
-                if text_of(batch, "id") in self._missing:
-                    yield self._seen(batch)
-                if not self._missing:
-                    return
+    def listed(
+        self, batches: Iterator[object], *, first: Collection[str] = ()
+    ) -> Iterator[ProviderBatch]:
+        """The batches of the list, as far as it has to be read, then those that are not in it.
+
+        `first` are asked about before, so that none is always behind where the list breaks off.
+        """
+        try:
+            for batch_id in first:
+                yield from self._alone(batch_id)
+            with suppress(NotListed):
+                for batch in batches if self._missing else ():
+                    if text_of(batch, "id") in self._missing:
+                        yield self._seen(batch)
+                    if not self._missing:
+                        break
+        except OutOfTime as error:
+            self._check_refusals(error)
+            raise
         yield from self._one_by_one()
 
     def among(self, known: Sequence[str]) -> Iterator[ProviderBatch]:

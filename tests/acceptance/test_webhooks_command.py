@@ -46,7 +46,7 @@ def test_it_listens_over_the_ledger_it_is_told(tmp_path: Path):
     Ledger.open(url).close()
     port = a_free_port()
     process = subprocess.Popen(
-        [*COMMAND, "--port", port, "--ledger-url", url],
+        [*COMMAND, "--port", port, "--db-path", url],
         env=environment(OPENAI_WEBHOOK_SECRET="whsec_c2VjcmV0"),
         stderr=subprocess.PIPE,
     )
@@ -63,7 +63,7 @@ def test_without_a_secret_it_says_so_in_one_line(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/ledger.db"
 
     done = subprocess.run(
-        [*COMMAND, "--ledger-url", url], env=environment(), capture_output=True, text=True
+        [*COMMAND, "--db-path", url], env=environment(), capture_output=True, text=True
     )
 
     assert done.returncode == 1

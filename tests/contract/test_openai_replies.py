@@ -111,10 +111,11 @@ PROBLEMS = (BatchProblem(code="invalid_json_line", message="No JSON.", line=3),)
         ({"object": "list", "data": []}, ()),
         ({"object": "list"}, ()),
         ([{}], (BatchProblem(code=None, message=None),)),
-        ("broken", ()),
+        ("broken", (BatchProblem(code=None, message="broken"),)),
+        ("", ()),
     ],
 )
-def test_errors_may_be_an_object_or_a_plain_list(polled, errors, problems):
+def test_errors_may_be_an_object_a_plain_list_or_one_text(polled, errors, problems):
     assert polled(status="failed", errors=errors).problems == problems
 
 

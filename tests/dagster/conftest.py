@@ -172,6 +172,20 @@ class World:
             raise_on_error=False,
         )
 
+    def submit(self, *between: str, **over: Any) -> dg.ExecuteInProcessResult:
+        """Send the partitions from the first to the last named."""
+        return self.run("requests", "batches", between=(between[0], between[-1]), **over)
+
+    def reason_of(self, result: dg.ExecuteInProcessResult) -> str:
+        """Why a run failed."""
+        [event] = [event for event in result.all_events if event.is_step_failure]
+        return event.step_failure_data.user_failure_data.description
+
+    def states(self, partition: str) -> list[str]:
+        """Of the partition's batches, in the order they were planned."""
+        batches = self.ledger.batches(partition=("words", partition))
+        return [str(batch.state) for batch in batches]
+
     def run_asset(self, name: str, partition: str | None = None) -> dg.ExecuteInProcessResult:
         """Materialize an asset of the user's own."""
         return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(

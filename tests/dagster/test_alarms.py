@@ -11,10 +11,6 @@ from batch_assets.sandbox import StatusWord
 from batch_assets.stages.recover import LISTED_AFTER
 
 
-def submit(world, *between: str) -> None:
-    assert world.run("requests", "batches", between=(between[0], between[-1])).success
-
-
 def a_batch_of_a_dead_process(world, *, lookup_refused: bool) -> None:
     """Reserved, with the lease over; the provider may refuse to look it up."""
 
@@ -36,7 +32,7 @@ def test_a_status_that_nobody_knows_is_an_alarm_in_the_log_and_in_the_words_of_t
 ):
     world.declare(world.inference(world.corpus(a=2)))
     world.script.batches(StatusWord(word="pondering"))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(30)
 
     tick = world.tick()
@@ -49,7 +45,7 @@ def test_a_status_that_nobody_knows_is_an_alarm_in_the_log_and_in_the_words_of_t
 def test_a_status_that_nobody_knows_is_observed_on_its_partition_once(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
     world.script.batches(StatusWord(word="pondering"))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     world.clock.advance(30)
 
     observed = []
@@ -83,10 +79,10 @@ def test_a_batch_that_the_next_looks_decide_is_no_alarm(world):
 
 def test_a_batch_that_the_provider_does_not_know_any_more_is_named_with_the_job(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
     lost = world.ledger.batches()[0].provider_id
     world.sandbox.state.reset()
-    submit(world, "b")
+    world.submit("b")
     world.clock.advance(1)
 
     said = world.tick().skip_message
@@ -98,7 +94,7 @@ def test_a_batch_that_the_provider_does_not_know_any_more_is_named_with_the_job(
 
 def test_a_provider_that_is_down_is_no_loss_of_its_batches(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(30)
     world.script.refuse("batches.list", 503, 503, 503)
 
@@ -107,7 +103,7 @@ def test_a_provider_that_is_down_is_no_loss_of_its_batches(world):
 
 def test_many_batches_that_wait_for_a_person_are_named_in_part(world):
     world.declare(world.inference(world.corpus(a=1, b=1, c=1, d=1, e=1)))
-    submit(world, "a", "e")
+    world.submit("a", "e")
     world.sandbox.state.reset()
     world.clock.advance(1)
 
@@ -125,7 +121,7 @@ def test_a_partition_of_nothing_but_oversize_items_is_brought_home(world):
         api_key="sk-test", base_url=world.sandbox.base_url, max_bytes_per_batch=3000
     )
     world.declare(world.inference(world.corpus(a=["oak" * 2000])), openai=small)
-    submit(world, "a")
+    world.submit("a")
 
     [request] = world.tick().run_requests
     result = world.launch(request)
@@ -159,7 +155,7 @@ def test_a_partition_whose_process_died_before_it_planned_is_brought_home(world)
 @pytest.mark.parametrize("at_provider", [True, False])
 def test_a_cancelled_partition_is_finished_by_a_run_of_the_sensor(world, at_provider):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.order("cancel_batches", inference="words", reason="over", at_provider=at_provider)
 
     [result] = world.collect()

@@ -10,19 +10,6 @@ from batch_assets.sandbox import ItemError
 NOBODY_IS_LEFT = Checks(coverage=Check(at_least=1.0))
 
 
-def submit(world, *between: str, **over) -> dg.ExecuteInProcessResult:
-    return world.run("requests", "batches", between=(between[0], between[-1]), **over)
-
-
-def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    [event] = [event for event in result.all_events if event.is_step_failure]
-    return event.step_failure_data.user_failure_data.description
-
-
-def states(world, partition: str) -> list[str]:
-    return [str(batch.state) for batch in world.ledger.batches(partition=("words", partition))]
-
-
 def digest(world, partition: str) -> str:
     newest, *_ = world.materializations("requests", partition)
     return newest.metadata["request_set"].value
@@ -38,7 +25,7 @@ def needing_approval(world, **partitions: int) -> None:
 def test_batches_wait_green_until_a_person_approves_them(world):
     needing_approval(world, a=2)
 
-    submitted = submit(world, "a")
+    submitted = world.submit("a")
 
     newest, *_ = world.materializations("batches", "a")
     assert submitted.success
@@ -50,7 +37,7 @@ def test_batches_wait_green_until_a_person_approves_them(world):
 
 def test_what_is_approved_is_sent_and_collected_by_the_sensor(world):
     needing_approval(world, a=2)
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("approve_batches", inference="words", given_by="ann")
     world.collect()
@@ -62,7 +49,7 @@ def test_what_is_approved_is_sent_and_collected_by_the_sensor(world):
 
 def test_an_approval_records_who_when_and_the_quote(world):
     needing_approval(world, a=2)
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("approve_batches", inference="words", given_by="ann")
 
@@ -78,12 +65,12 @@ def test_an_approval_records_who_when_and_the_quote(world):
 
 def test_an_approval_of_named_partitions_leaves_the_others_waiting(world):
     needing_approval(world, a=2, b=2)
-    submit(world, "a", "b")
+    world.submit("a", "b")
 
     world.order("approve_batches", inference="words", partition_keys=["a"], given_by="ann")
-    submit(world, "a", "b")
+    world.submit("a", "b")
 
-    assert (states(world, "a"), states(world, "b")) == (["submitted"], ["planned"])
+    assert (world.states("a"), world.states("b")) == (["submitted"], ["planned"])
 
 
 def test_a_request_set_can_be_approved_before_it_is_submitted(world):
@@ -97,19 +84,19 @@ def test_a_request_set_can_be_approved_before_it_is_submitted(world):
         request_set=digest(world, "a"),
         given_by="ann",
     )
-    submit(world, "a")
+    world.submit("a")
 
-    assert states(world, "a") == ["submitted"]
+    assert world.states("a") == ["submitted"]
 
 
 def test_a_changed_prompt_needs_an_approval_of_its_own(world):
     needing_approval(world, a=2)
-    submit(world, "a")
+    world.submit("a")
     world.order("approve_batches", inference="words", given_by="ann")
     prompt = ba.Prompt(user="The word is {{ word }}")
     world.declare(world.inference(world.corpus(a=2), approval="required", prompt=prompt))
 
-    submit(world, "a")
+    world.submit("a")
 
     assert world.sent() == 0
     assert [each.partition_key for each in world.ledger.approvals.wanted("words")] == ["a"]
@@ -143,18 +130,18 @@ def test_a_changed_prompt_needs_an_approval_of_its_own(world):
 )
 def test_an_approval_of_nothing_is_refused_with_what_there_is(world, config, complaint):
     needing_approval(world, a=2, b=2)
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("approve_batches", **config)
 
     assert not ordered.success
-    assert complaint in reason_of(ordered)
+    assert complaint in world.reason_of(ordered)
     assert world.ledger.approvals.of("words", "a") == []
 
 
 def test_half_a_digest_is_no_approval(world):
     needing_approval(world, a=2)
-    submit(world, "a")
+    world.submit("a")
     half = digest(world, "a")[:20]
 
     ordered = world.order(
@@ -166,7 +153,7 @@ def test_half_a_digest_is_no_approval(world):
     )
 
     assert not ordered.success
-    assert digest(world, "a") in reason_of(ordered)
+    assert digest(world, "a") in world.reason_of(ordered)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +171,7 @@ def test_a_wrong_setting_is_refused_by_name(world, over, complaint):
 def test_the_rest_follows_a_canary_that_passes_without_a_click(world):
     world.declare(world.inference(world.corpus(a=12), canary=4))
 
-    submit(world, "a")
+    world.submit("a")
     first = sum(batch.reservation.requests for batch in world.ledger.batches())
     world.collect()
     world.collect()
@@ -202,7 +189,7 @@ def test_the_rest_follows_a_canary_that_passes_without_a_click(world):
 def test_the_rest_of_a_canary_that_fails_waits_for_a_person(world):
     world.declare(world.inference(world.corpus(a=12), canary=4, checks=NOBODY_IS_LEFT))
     world.script.items(ItemError(status=400))
-    submit(world, "a")
+    world.submit("a")
 
     [collected] = world.collect()
     after = world.tick()
@@ -229,7 +216,7 @@ def test_nothing_more_is_sent_of_a_cancelled_run(world):
         api_key="sk-test", base_url=world.sandbox.base_url, max_open_batches=1
     )
     world.declare(world.inference(world.corpus(a=2, b=2)), openai=openai)
-    submitted = submit(world, "a", "b")
+    submitted = world.submit("a", "b")
     cancel_in_dagster(world, submitted)
 
     world.tick()
@@ -238,16 +225,16 @@ def test_nothing_more_is_sent_of_a_cancelled_run(world):
 
     assert world.sent() == 1
     assert world.materialized("results") == {"a"}
-    assert states(world, "b") == ["planned"]
+    assert world.states("b") == ["planned"]
     assert "was cancelled in Dagster. 1 batches were not sent" in world.tick().skip_message
 
 
 def test_partitions_of_a_cancelled_run_are_sent_when_they_are_materialized_again(world):
     a_cancelled_run(world)
 
-    submit(world, "b")
+    world.submit("b")
 
-    assert states(world, "b") == ["submitted"]
+    assert world.states("b") == ["submitted"]
 
 
 def test_a_cancelled_run_is_gone_on_with_when_a_person_resumes_it(world):
@@ -258,12 +245,12 @@ def test_a_cancelled_run_is_gone_on_with_when_a_person_resumes_it(world):
     world.launch(request)
 
     assert ordered.success
-    assert states(world, "b") == ["submitted"]
+    assert world.states("b") == ["submitted"]
 
 
 def test_what_a_cancelled_run_has_at_the_provider_can_be_cancelled_with_it(world):
     run_id = a_cancelled_run(world)
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("cancel_batches", backfill=run_id, reason="not needed", at_provider=True)
     world.collect()
@@ -279,7 +266,7 @@ def test_an_order_about_an_unknown_backfill_names_those_that_wait(world):
     ordered = world.order("pause_batches", backfill="abcdefgh", reason="later")
 
     assert not ordered.success
-    assert run_id in reason_of(ordered)
+    assert run_id in world.reason_of(ordered)
 
 
 def a_cancelled_run(world) -> str:
@@ -288,7 +275,7 @@ def a_cancelled_run(world) -> str:
         api_key="sk-test", base_url=world.sandbox.base_url, max_open_batches=1
     )
     world.declare(world.inference(world.corpus(a=2, b=2)), openai=openai)
-    submitted = submit(world, "a", "b")
+    submitted = world.submit("a", "b")
     cancel_in_dagster(world, submitted)
     world.collect()
     return submitted.run_id

@@ -55,10 +55,6 @@ def listener(world) -> Listener:
     return Listener(world)
 
 
-def submit(world, *between: str, **over) -> dg.ExecuteInProcessResult:
-    return world.run("requests", "batches", between=(between[0], between[-1]), **over)
-
-
 def collect(world) -> None:
     assert all(result.success for result in world.collect())
 
@@ -77,7 +73,7 @@ PRICES = ba.Prices(input=1.0, output=2.0)
 
 def test_partitions_that_finish_between_two_ticks_are_one_message(world, listener):
     listening(world, listener, a=2, b=3, c=1)
-    submit(world, "a", "b")
+    world.submit("a", "b")
     collect(world)
 
     [event] = listener.tick()
@@ -96,7 +92,7 @@ def test_partitions_that_finish_between_two_ticks_are_one_message(world, listene
 
 def test_what_they_cost_is_summed(world, listener):
     listening(world, listener, a=2, b=3)
-    submit(world, "a", "b")
+    world.submit("a", "b")
     collect(world)
 
     [event] = listener.tick()
@@ -110,10 +106,10 @@ def test_what_they_cost_is_summed(world, listener):
 
 def test_a_message_counts_the_partitions_that_are_left_open(world, listener):
     listening(world, listener, a=2, b=3)
-    submit(world, "a")
+    world.submit("a")
     world.finish()
     requests = world.tick().run_requests
-    submit(world, "b")
+    world.submit("b")
     assert all(world.launch(request).success for request in requests)
 
     [event] = listener.tick()
@@ -125,7 +121,7 @@ def test_a_message_counts_the_partitions_that_are_left_open(world, listener):
 
 def test_nothing_is_told_twice(world, listener):
     listening(world, listener, a=2)
-    submit(world, "a")
+    world.submit("a")
     collect(world)
     listener.tick()
 
@@ -134,7 +130,7 @@ def test_nothing_is_told_twice(world, listener):
 
 def test_what_happened_before_it_was_turned_on_is_not_told(world, listener):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     collect(world)
 
     assert listener.tick() == []
@@ -155,7 +151,7 @@ def test_an_inference_that_is_declared_later_is_told_of_from_its_beginning(world
 def test_more_partitions_than_a_tick_reads_are_told_by_the_next(world, listener, monkeypatch):
     monkeypatch.setattr(event_log, "MOST", 2)
     listening(world, listener, a=1, b=1, c=1)
-    submit(world, "a", "c")
+    world.submit("a", "c")
     collect(world)
 
     told = [[len(event.partition_keys) for event in listener.tick()] for _ in range(3)]
@@ -194,7 +190,7 @@ def test_translated_assets_are_told_of_by_their_inference(world, listener):
 
 def test_a_failed_run_is_told_with_its_partitions_and_reasons(world, listener):
     listening(world, listener, a=2, b=["oak", None], c=1)
-    run = submit(world, "a", "c")
+    run = world.submit("a", "c")
 
     [event] = listener.tick()
 
@@ -206,7 +202,7 @@ def test_a_failed_run_is_told_with_its_partitions_and_reasons(world, listener):
 
 def test_the_last_message_says_how_the_inference_ended(world, listener):
     listening(world, listener, a=2, b=["oak", None], c=1)
-    submit(world, "a", "c")
+    world.submit("a", "c")
     listener.tick()
     collect(world)
 
@@ -217,8 +213,8 @@ def test_the_last_message_says_how_the_inference_ended(world, listener):
 
 def test_failed_runs_of_one_inference_are_one_message(world, listener):
     listening(world, listener, a=[None], b=[None])
-    submit(world, "a")
-    submit(world, "b")
+    world.submit("a")
+    world.submit("b")
 
     [event] = listener.tick()
 
@@ -227,7 +223,7 @@ def test_failed_runs_of_one_inference_are_one_message(world, listener):
 
 def test_a_run_that_dagster_starts_again_is_not_told(world, listener):
     listening(world, listener, a=[None])
-    run = submit(world, "a")
+    run = world.submit("a")
     world.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
 
     assert listener.tick() == []
@@ -275,7 +271,7 @@ def test_many_failures_of_others_do_not_keep_one_of_ours_from_being_told(
         world.defs.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=[dg.AssetKey("other")], instance=world.instance, raise_on_error=False
         )
-    submit(world, "a")
+    world.submit("a")
 
     told = [[event.kind for event in listener.tick()] for _ in range(4)]
 
@@ -290,8 +286,8 @@ def test_what_one_inference_was_told_does_not_come_again_with_what_another_was_n
         world.inference(world.corpus("others", x=[None]), name="others"),
     )
     listener.tick()
-    submit(world, "a")
-    submit(world, "x", inference="others")
+    world.submit("a")
+    world.submit("x", inference="others")
     listener.deaf_to = {"words"}
     first = listener.tick()
     listener.deaf_to = set()
@@ -320,13 +316,13 @@ def test_a_run_that_names_no_partition_is_told_all_the_same(world, listener):
 def test_a_stop_is_told_once_and_again_when_it_comes_back(world, listener):
     listening(world, listener, a=2)
     world.script.refuse("batches.create", 401)
-    submit(world, "a")
+    world.submit("a")
     stopped, silent = listener.tick(), listener.tick()
     world.order("resume_batches", account=ACCOUNT)
     resumed = listener.tick()
     world.clock.advance(60)
     world.script.refuse("batches.create", 401)
-    submit(world, "a")
+    world.submit("a")
 
     again = listener.tick()
 
@@ -362,7 +358,7 @@ def test_a_stop_of_somebody_elses_account_is_not_told(world, listener):
 
 def test_an_approval_is_asked_for_once(world, listener):
     world.declare(world.inference(world.corpus(a=2, b=2), approval="required"))
-    submit(world, "a", "b")
+    world.submit("a", "b")
 
     asked, silent = listener.tick(), listener.tick()
 
@@ -378,7 +374,7 @@ def test_a_canary_that_did_not_pass_is_told_with_the_reason(world, listener):
     world.declare(world.inference(world.corpus(a=12), canary=4, checks=checks))
     listener.tick()
     world.script.items(ItemError(status=400))
-    submit(world, "a")
+    world.submit("a")
     world.collect()
 
     [event] = [event for event in listener.tick() if event.kind is APPROVAL]
@@ -431,7 +427,7 @@ def report_check(world, partition: str) -> None:
 
 def test_what_a_killed_tick_told_is_told_again(world, listener):
     listening(world, listener, a=2)
-    submit(world, "a")
+    world.submit("a")
     collect(world)
 
     killed, again = listener.tick(is_killed=True), listener.tick()
@@ -442,7 +438,7 @@ def test_what_a_killed_tick_told_is_told_again(world, listener):
 
 def test_an_event_whose_function_raised_comes_again_and_the_others_do_not(world, listener):
     listening(world, listener, a=2, b=[None])
-    submit(world, "a", "b")
+    world.submit("a", "b")
     collect(world)
     listener.deaf_to = {FAILED}
     first = listener.tick()
@@ -456,7 +452,7 @@ def test_an_event_whose_function_raised_comes_again_and_the_others_do_not(world,
 
 def test_a_tick_says_what_was_not_told(world, listener):
     listening(world, listener, a=2, b=[None])
-    submit(world, "a", "b")
+    world.submit("a", "b")
     collect(world)
     listener.deaf_to = {FAILED}
 
@@ -468,7 +464,7 @@ def test_a_tick_says_what_was_not_told(world, listener):
 
 def test_a_tick_that_tells_nobody_fails_and_loses_nothing(world, listener):
     listening(world, listener, a=2)
-    submit(world, "a")
+    world.submit("a")
     collect(world)
     listener.deaf_to = {FINISHED}
     with pytest.raises(Exception, match="no network"):
@@ -480,7 +476,7 @@ def test_a_tick_that_tells_nobody_fails_and_loses_nothing(world, listener):
 
 def test_a_first_tick_that_tells_nobody_loses_nothing_either(world, listener):
     world.declare(world.inference(world.corpus(a=2), approval="required"))
-    submit(world, "a")
+    world.submit("a")
     listener.deaf_to = {APPROVAL}
     listener.tick()
     world.order("approve_batches", inference="words", given_by="ann")
@@ -511,7 +507,7 @@ def test_the_function_has_the_resources_that_it_asks_for(world):
         heard.append((context.resources.letters, event.kind))
 
     world.declare(world.inference(world.corpus(a=2), approval="required"))
-    submit(world, "a")
+    world.submit("a")
     resources = {**dict(world.defs.resources or {}), "letters": "post"}
 
     with dg.build_sensor_context(

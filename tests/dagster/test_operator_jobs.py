@@ -22,22 +22,8 @@ def orders_on(world, partition: str) -> list[str]:
     return [order.value for order in told if order is not None]
 
 
-def submit(world, *between: str) -> dg.ExecuteInProcessResult:
-    return world.run("requests", "batches", between=(between[0], between[-1]))
-
-
-def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed."""
-    [event] = [event for event in result.all_events if event.is_step_failure]
-    return event.step_failure_data.user_failure_data.description
-
-
 def openai(world, **over) -> ba.OpenAIResource:
     return ba.OpenAIResource(api_key="sk-test", base_url=world.sandbox.base_url, **over)
-
-
-def states(world, partition: str) -> list[str]:
-    return [str(batch.state) for batch in world.ledger.batches(partition=("words", partition))]
 
 
 def outcomes(world, partition: str) -> list[str]:
@@ -47,7 +33,7 @@ def outcomes(world, partition: str) -> list[str]:
 
 def a_lost_batch(world) -> int:
     """The provider forgot it."""
-    submit(world, "a")
+    world.submit("a")
     world.sandbox.state.reset()
     world.tick()
     [batch] = world.ledger.batches()
@@ -62,7 +48,7 @@ def a_doubtful_batch(world, inference: ba.Inference) -> int:
             raise RuntimeError("killed")
 
     world.declare(inference, batch_ledger=Dying.open(world.ledger_url, world.ledger.clock))
-    submit(world, "a")
+    world.submit("a")
     world.declare(inference)
     world.clock.advance(61)
     [batch] = world.ledger.batches()
@@ -74,10 +60,10 @@ def a_doubtful_batch(world, inference: ba.Inference) -> int:
 
 def test_a_paused_inference_sends_nothing_and_what_is_out_is_collected(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("pause_batches", inference="words", reason="the prompt is reworked")
-    submitted = submit(world, "b")
+    submitted = world.submit("b")
     [collected] = world.collect()
 
     assert ordered.success
@@ -85,13 +71,13 @@ def test_a_paused_inference_sends_nothing_and_what_is_out_is_collected(world):
     assert collected.success
     assert world.sent() == 1
     assert world.materialized("results") == {"a"}
-    assert states(world, "b") == ["planned"]
+    assert world.states("b") == ["planned"]
 
 
 def test_a_resumed_inference_is_sent_from_the_next_tick_on(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.order("pause_batches", inference="words", reason="later")
-    submit(world, "a")
+    world.submit("a")
     paused = world.tick()
 
     ordered = world.order("resume_batches", inference="words")
@@ -100,16 +86,16 @@ def test_a_resumed_inference_is_sent_from_the_next_tick_on(world):
 
     assert paused.run_requests == []
     assert ordered.success
-    assert states(world, "a") == ["submitted"]
+    assert world.states("a") == ["submitted"]
 
 
 def test_a_paused_partition_leaves_the_others_alone(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
 
     world.order("pause_batches", inference="words", partition_keys=["a"], reason="later")
-    submit(world, "a", "b")
+    world.submit("a", "b")
 
-    assert (states(world, "a"), states(world, "b")) == (["planned"], ["submitted"])
+    assert (world.states("a"), world.states("b")) == (["planned"], ["submitted"])
 
 
 def test_a_paused_account_holds_every_inference_of_it(world):
@@ -118,7 +104,7 @@ def test_a_paused_account_holds_every_inference_of_it(world):
     world.declare(words, others)
 
     world.order("pause_batches", account=ACCOUNT, reason="the bill")
-    submit(world, "a")
+    world.submit("a")
     world.run("requests", "batches", partition="x", inference="others")
 
     assert world.sent() == 0
@@ -127,19 +113,19 @@ def test_a_paused_account_holds_every_inference_of_it(world):
 def test_a_stopped_account_is_resumed_by_the_job_that_its_stop_names(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.script.refuse("batches.create", 401)
-    refused = submit(world, "a")
+    refused = world.submit("a")
 
     world.order("resume_batches", account=ACCOUNT)
-    again = submit(world, "a")
+    again = world.submit("a")
 
     assert "job resume_batches" in world.tick().skip_message or again.success
     assert (refused.success, again.success) == (False, True)
-    assert states(world, "a") == ["submitted"]
+    assert world.states("a") == ["submitted"]
 
 
 def test_an_order_is_observed_on_the_batches_it_concerns_with_who_gave_it(world):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2)))
-    submit(world, "a", "b")
+    world.submit("a", "b")
 
     world.order("pause_batches", inference="words", reason="the bill", given_by="Ann")
 
@@ -160,7 +146,7 @@ def test_an_order_is_observed_on_the_batches_it_concerns_with_who_gave_it(world)
 def test_a_drained_partition_keeps_what_was_sent_and_ends_the_rest_as_cancelled(world):
     corpus = world.corpus(a=["oak", "elm", "ash"])
     world.declare(world.inference(corpus), openai=openai(world, max_open_batches=1, **ONE_EACH))
-    submit(world, "a")
+    world.submit("a")
 
     ordered = world.order("cancel_batches", inference="words", reason="over", at_provider=False)
     [collected] = world.collect()
@@ -173,23 +159,23 @@ def test_a_drained_partition_keeps_what_was_sent_and_ends_the_rest_as_cancelled(
 
 def test_a_cancelled_batch_is_followed_at_the_provider_to_its_end(world):
     world.declare(world.inference(world.corpus(a=4)))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(1)
 
     world.order("cancel_batches", inference="words", reason="over", at_provider=True)
-    at_once = states(world, "a")
+    at_once = world.states("a")
     [collected] = world.collect()
 
     assert at_once == ["submitted"]
     assert collected.success
-    assert states(world, "a") == ["collected"]
+    assert world.states("a") == ["collected"]
     assert set(outcomes(world, "a")) == {"cancelled"}
 
 
 def test_checks_of_a_cancelled_partition_warn_of_coverage_and_find_nothing_lost(world):
     world.declare(world.inference(world.corpus(a=4)))
     world.order("pause_batches", inference="words", reason="later")
-    submit(world, "a")
+    world.submit("a")
     world.order("cancel_batches", inference="words", reason="over", at_provider=True)
 
     [result] = [world.launch(request) for request in world.tick().run_requests]
@@ -205,12 +191,12 @@ def test_checks_of_a_cancelled_partition_warn_of_coverage_and_find_nothing_lost(
 def test_a_cancelled_partition_is_taken_up_again_by_materializing_its_batches(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.order("pause_batches", inference="words", reason="later")
-    submit(world, "a")
+    world.submit("a")
     world.order("cancel_batches", inference="words", reason="over", at_provider=True)
     world.order("resume_batches", inference="words")
     world.collect()
 
-    submit(world, "a")
+    world.submit("a")
     world.collect()
 
     assert outcomes(world, "a") == ["ok", "ok"]
@@ -218,20 +204,20 @@ def test_a_cancelled_partition_is_taken_up_again_by_materializing_its_batches(wo
 
 def test_a_provider_that_cannot_be_told_of_a_cancellation_is_told_by_the_sensor(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.script.refuse("batches.cancel", 503, 503, 503)
 
     ordered = world.order("cancel_batches", inference="words", reason="over", at_provider=True)
     world.tick()
 
     [batch] = world.ledger.batches()
-    assert "the poll sensor tells it" in reason_of(ordered)
+    assert "the poll sensor tells it" in world.reason_of(ordered)
     assert batch.cancel_requested_at is not None
 
 
 def test_cancelling_what_has_its_results_changes_nothing(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.collect()
 
     ordered = world.order("cancel_batches", inference="words", reason="over", at_provider=True)
@@ -269,19 +255,19 @@ def test_a_batch_that_the_provider_lost_is_offered_again_or_given_up(world, deci
 
     [said] = world.observations("a")
     assert decided.success
-    assert states(world, "a") == after
+    assert world.states("a") == after
     assert said.metadata["order"].value.startswith(f"batch {number} is ")
 
 
 def test_a_batch_that_the_provider_has_is_not_offered_again_by_a_wrong_number(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     [batch] = world.ledger.batches()
 
     decided = world.order("decide_batch", batch=int(batch.id), decision="offer_again")
 
-    assert "the provider has batch 1, as batch_" in reason_of(decided)
-    assert states(world, "a") == ["submitted"]
+    assert "the provider has batch 1, as batch_" in world.reason_of(decided)
+    assert world.states("a") == ["submitted"]
 
 
 # Ask again
@@ -291,7 +277,7 @@ def test_items_whose_outcome_was_final_are_asked_once_more_by_a_job(world):
     policy = ba.RetryPolicy(max_waves=1)
     world.declare(world.inference(world.corpus(a=3), retries=policy))
     world.script.fail_once(ordinal=1)
-    submit(world, "a")
+    world.submit("a")
     world.collect()
     before = outcomes(world, "a")
 
@@ -318,12 +304,12 @@ def test_items_whose_outcome_was_final_are_asked_once_more_by_a_job(world):
 )
 def test_asking_again_refuses_what_it_cannot_do_and_names_the_way_out(world, config, said):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
 
     result = world.order("words_ask_again", **config)
 
-    assert said in reason_of(result)
-    assert states(world, "a") == ["submitted"]
+    assert said in world.reason_of(result)
+    assert world.states("a") == ["submitted"]
 
 
 # Wrong input
@@ -371,13 +357,13 @@ PAUSE = {"reason": "later"}
 )
 def test_wrong_input_is_refused_with_the_way_out_before_anything_changes(world, job, config, said):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
 
     result = world.order(job, **config)
 
-    assert said in reason_of(result)
+    assert said in world.reason_of(result)
     assert world.ledger.pauses.standing() == []
-    assert states(world, "a") == ["submitted"]
+    assert world.states("a") == ["submitted"]
     assert world.observations("a") == []
 
 
@@ -387,8 +373,8 @@ def test_resuming_what_was_not_paused_says_what_is(world):
 
     result = world.order("resume_batches", inference="words", partition_keys=["a"])
 
-    assert "nothing was ordered for partition a of words" in reason_of(result)
-    assert "inference words: the bill" in reason_of(result)
+    assert "nothing was ordered for partition a of words" in world.reason_of(result)
+    assert "inference words: the bill" in world.reason_of(result)
 
 
 @pytest.mark.parametrize("config", [ScopeConfig, PauseConfig, CancelConfig, DecideConfig])

@@ -21,17 +21,12 @@ def named(request: dg.RunRequest, inference: str = "words") -> list[str]:
     return request.run_config["ops"][f"{inference}__collect"]["config"]["partition_keys"]
 
 
-def submit(world, *between: str) -> None:
-    """Send the partitions from the first to the last named."""
-    assert world.run("requests", "batches", between=(between[0], between[-1])).success
-
-
 # What a tick asks for
 
 
 def test_a_tick_says_what_is_open(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     world.clock.advance(61)
 
     tick = world.tick()
@@ -59,7 +54,7 @@ def test_one_finished_partition_is_asked_for_by_its_key(world):
 
 def test_many_finished_partitions_are_one_run_over_their_range(world):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2, d=2)))
-    submit(world, "b", "d")
+    world.submit("b", "d")
     world.finish()
 
     [request] = world.tick().run_requests
@@ -71,10 +66,10 @@ def test_many_finished_partitions_are_one_run_over_their_range(world):
 
 def test_a_run_passes_over_partitions_that_are_still_at_the_provider(world):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2)))
-    submit(world, "a")
-    submit(world, "c")
+    world.submit("a")
+    world.submit("c")
     world.clock.advance(60)
-    submit(world, "b")
+    world.submit("b")
     world.clock.advance(50)
 
     [request] = world.tick().run_requests
@@ -89,10 +84,10 @@ def test_a_run_passes_over_partitions_that_are_still_at_the_provider(world):
 def test_a_run_never_ranges_over_a_partition_that_has_its_results(world):
     """Dagster would paint it red where the run fails."""
     world.declare(world.inference(world.corpus(a=2, b=2, c=2)))
-    submit(world, "b")
+    world.submit("b")
     world.collect()
-    submit(world, "a")
-    submit(world, "c")
+    world.submit("a")
+    world.submit("c")
     world.finish()
 
     requests = world.tick().run_requests
@@ -105,7 +100,7 @@ def test_a_range_is_no_wider_than_a_run_of_a_backfill(world):
     width = ba.PartitionsPerRun(collect=2)
     corpus = world.corpus(a=1, b=1, c=1, d=1, e=1)
     world.declare(world.inference(corpus, partitions_per_run=width))
-    submit(world, "a", "e")
+    world.submit("a", "e")
     world.finish()
 
     requests = world.tick().run_requests
@@ -117,7 +112,7 @@ def test_a_tick_asks_for_no_more_runs_than_it_can_launch(world, monkeypatch):
     monkeypatch.setattr(sensors, "RUNS_PER_TICK", 2)
     width = ba.PartitionsPerRun(collect=1)
     world.declare(world.inference(world.corpus(a=1, b=1, c=1), partitions_per_run=width))
-    submit(world, "a", "c")
+    world.submit("a", "c")
     world.finish()
 
     first = world.tick().run_requests
@@ -146,7 +141,7 @@ def test_two_inferences_share_one_sensor_and_get_a_run_each(world):
 
 def test_what_was_collected_is_not_asked_for_again(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.collect()
 
     assert world.tick().run_requests == []
@@ -154,7 +149,7 @@ def test_what_was_collected_is_not_asked_for_again(world):
 
 def test_partitions_of_another_code_location_are_left_to_it(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.declare(world.inference(world.corpus("others", x=2), name="others"))
     world.finish()
 
@@ -164,7 +159,7 @@ def test_partitions_of_another_code_location_are_left_to_it(world):
 def test_a_partition_that_left_the_corpus_is_not_asked_for(world):
     corpus = world.corpus(a=2, b=2)
     world.declare(world.inference(corpus))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     (world.folder / "corpus" / "words" / "a.parquet").unlink()
     world.declare(world.inference(corpus))
     world.finish()
@@ -177,10 +172,10 @@ def test_a_partition_that_left_the_corpus_is_not_asked_for(world):
 def test_what_an_earlier_request_set_bought_is_collected_too(world):
     corpus = world.corpus(a=2)
     world.declare(world.inference(corpus))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(60)
     world.declare(world.inference(corpus, prompt=ba.Prompt(user="Again: {{ word }}")))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(50)
 
     [request] = world.tick().run_requests
@@ -203,7 +198,7 @@ def with_room_for(world, batches: int) -> ba.OpenAIResource:
 
 def test_what_waits_for_room_is_sent_when_the_budget_is_free(world):
     world.declare(world.inference(world.corpus(a=2, b=2)), openai=with_room_for(world, 1))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     before = world.tick()
     world.finish()
 
@@ -218,7 +213,7 @@ def test_what_waits_for_room_is_sent_when_the_budget_is_free(world):
 
 def test_no_more_partitions_are_asked_to_send_than_there_is_room_for(world):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2, d=2)), openai=with_room_for(world, 1))
-    submit(world, "a", "d")
+    world.submit("a", "d")
     world.finish()
 
     [request] = world.tick().run_requests
@@ -229,7 +224,7 @@ def test_no_more_partitions_are_asked_to_send_than_there_is_room_for(world):
 def test_a_batch_that_the_provider_refused_for_now_waits_for_its_time(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.script.refuse("batches.create", 429)
-    submit(world, "a")
+    world.submit("a")
 
     tick = world.tick()
     world.clock.advance(60)
@@ -243,7 +238,7 @@ def test_a_batch_that_the_provider_refused_for_now_waits_for_its_time(world):
 def test_what_a_run_is_sending_is_left_to_that_run(world):
     world.declare(world.inference(world.corpus(a=2)))
     world.script.refuse("batches.create", 429)
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(31)
     an_unfinished_run(world, "words_submit", partition="a")
 
@@ -298,7 +293,7 @@ def a_failed_run(world, partition: str) -> None:
 @pytest.mark.parametrize("status", UNFINISHED)
 def test_a_partition_in_an_unfinished_run_is_not_asked_for_again(world, status):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     world.finish()
     an_unfinished_run(world, "words_collect", partition="a", status=status)
 
@@ -309,7 +304,7 @@ def test_a_partition_in_an_unfinished_run_is_not_asked_for_again(world, status):
 
 def test_a_run_of_the_sensor_holds_the_partitions_it_names_and_no_others(world):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2)))
-    submit(world, "a", "c")
+    world.submit("a", "c")
     world.finish()
     config = {"ops": {"words__collect": {"config": {"partition_keys": ["a", "c"]}}}}
     an_unfinished_run(world, "words_collect", between=("a", "c"), config=config)
@@ -322,7 +317,7 @@ def test_a_run_of_the_sensor_holds_the_partitions_it_names_and_no_others(world):
 @pytest.mark.parametrize("assets", [("raw_outputs",), ("results",), ("bundle",)])
 def test_a_range_run_of_the_implicit_job_holds_its_whole_range(world, assets):
     world.declare(world.inference(world.corpus(a=2, b=2, c=2)))
-    submit(world, "a", "c")
+    world.submit("a", "c")
     world.finish()
     an_unfinished_run(world, between=("a", "b"), assets=assets)
 
@@ -337,7 +332,7 @@ def test_a_run_of_a_job_of_the_users_own_holds_its_partition(world):
     world.declare(inference)
     mine = dg.define_asset_job("mine", selection=dg.AssetSelection.groups("words"))
     world.load(world.defs_without_sensor(), dg.Definitions(jobs=[mine]))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     world.finish()
     an_unfinished_run(world, "mine", partition="a")
 
@@ -353,7 +348,7 @@ def test_a_run_of_other_assets_holds_nothing(world):
     world.declare(world.inference(world.corpus(a=2)), assets=[other])
     mine = dg.define_asset_job("mine", selection=dg.AssetSelection.assets(other))
     world.load(world.defs_without_sensor(), dg.Definitions(jobs=[mine]))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
     an_unfinished_run(world, "mine", partition="a")
 
@@ -365,7 +360,7 @@ def test_a_run_of_other_assets_holds_nothing(world):
 def test_a_failed_run_is_not_repeated_at_once(world):
     world.sandbox.state.change_settings({"latency": 0})
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     [request] = world.tick().run_requests
     world.script.refuse("files.content", 500, 500, 500)
 
@@ -393,7 +388,7 @@ def test_a_partition_whose_batch_was_refused_is_said_to_wait_for_a_person(world)
 
 def test_partitions_of_failed_runs_rest_longer_after_each_failure_and_come_back(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
 
     rests = []
@@ -410,7 +405,7 @@ def test_partitions_of_failed_runs_rest_longer_after_each_failure_and_come_back(
 
 def test_failures_of_long_ago_are_forgotten(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
     for _ in range(5):
         a_failed_run(world, "a")
@@ -425,7 +420,7 @@ def test_failures_of_long_ago_are_forgotten(world):
 
 def test_a_partition_at_rest_does_not_keep_the_others(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a", "b")
+    world.submit("a", "b")
     world.finish()
     a_failed_run(world, "a")
 
@@ -439,7 +434,7 @@ def test_a_partition_at_rest_does_not_keep_the_others(world):
 
 def test_a_provider_that_is_down_is_the_reason_of_the_skip(world):
     world.declare(world.inference(world.corpus(a=2)))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
     world.script.refuse("batches.list", 503, 503, 503)
 
@@ -453,10 +448,10 @@ def test_a_provider_that_is_down_is_the_reason_of_the_skip(world):
 
 def test_no_run_is_started_that_would_meet_a_provider_that_is_down(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
     [_] = world.tick().run_requests
-    submit(world, "b")
+    world.submit("b")
     world.script.refuse("batches.list", 503, 503, 503)
 
     assert world.tick().run_requests == []
@@ -480,9 +475,9 @@ def test_a_provider_that_is_down_does_not_keep_another_waiting(world):
 
 def test_a_batch_that_the_provider_does_not_know_keeps_no_other_waiting(world):
     world.declare(world.inference(world.corpus(a=2, b=2)))
-    submit(world, "a")
+    world.submit("a")
     world.sandbox.state.reset()
-    submit(world, "b")
+    world.submit("b")
     world.finish()
 
     [request] = world.tick().run_requests

@@ -17,10 +17,6 @@ from batch_assets.sandbox import SlowAnswer, running_sandbox
 KEYS = InferenceKeys(inference="words", provider="openai")
 
 
-def submit(world, *between: str) -> None:
-    assert world.run("requests", "batches", between=(between[0], between[-1])).success
-
-
 def tick(world):
     """A tick whose events are written down, as the daemon does: observations and evaluations."""
     events = world.tick().asset_events
@@ -37,7 +33,7 @@ def tick(world):
 def test_each_quarter_is_observed_once_and_no_tick_between_them(world):
     world.sandbox.state.change_settings({"latency": 3_600})
     world.declare(world.inference(world.corpus(a=20)))
-    submit(world, "a")
+    world.submit("a")
 
     quarters = []
     for _ in range(60):
@@ -53,7 +49,7 @@ def test_each_quarter_is_observed_once_and_no_tick_between_them(world):
 def test_an_observation_has_numbers_that_the_page_plots(world):
     world.sandbox.state.change_settings({"latency": 3_600})
     world.declare(world.inference(world.corpus(a=20)))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(60)
     tick(world)
     world.clock.advance(2_400)
@@ -71,7 +67,7 @@ def test_an_observation_has_numbers_that_the_page_plots(world):
 def test_more_news_than_a_tick_tells_is_told_by_the_next(world, monkeypatch):
     monkeypatch.setattr(told.news_of, "__kwdefaults__", {"most": 2})
     world.declare(world.inference(world.corpus(a=1, b=1, c=1)))
-    submit(world, "a", "c")
+    world.submit("a", "c")
     tick(world)
     world.finish()
 
@@ -82,7 +78,7 @@ def test_more_news_than_a_tick_tells_is_told_by_the_next(world, monkeypatch):
 
 def test_news_is_not_told_again_by_another_process(world):
     world.declare(world.inference(world.corpus(a=1)))
-    submit(world, "a")
+    world.submit("a")
     world.finish()
 
     [observed], _ = tick(world)
@@ -96,10 +92,10 @@ def test_news_is_not_told_again_by_another_process(world):
 
 def test_a_tick_says_when_the_next_end_is_expected(world):
     world.declare(world.inference(world.corpus(a=1, b=1, c=1, d=1, e=1)))
-    submit(world, "a", "e")
+    world.submit("a", "e")
     assert all(result.success for result in world.collect())
     world.declare(world.inference(world.corpus(a=["new"])))
-    submit(world, "a")
+    world.submit("a")
     due = world.ledger.clock() + timedelta(seconds=100)
 
     said = world.tick().skip_message
@@ -114,7 +110,7 @@ def test_a_tick_says_what_waits_by_what_it_waits_for(world):
         world.inference(world.corpus("others", x=1), name="others"),
     )
     world.declare(words, others, openai=few)
-    submit(world, "a", "c")
+    world.submit("a", "c")
     world.order("pause_batches", inference="others", reason="Not yet.")
     world.run("requests", "batches", partition="x", inference="others")
 
@@ -133,7 +129,7 @@ def test_a_silent_provider_keeps_no_other_waiting_and_the_tick_ends_in_time(worl
     with running_sandbox(clock=world.clock, latency=100.0) as up:
         second = ba.OpenAIResource(api_key="sk-test", base_url=up.base_url, account="second")
         world.declare(words, others, second=second)
-        submit(world, "a")
+        world.submit("a")
         world.run("requests", "batches", partition="x", inference="others")
         world.finish()
         world.script.calls("*", SlowAnswer(30), times=None)
@@ -166,7 +162,7 @@ def check(world) -> dg.AssetCheckEvaluation:
 )
 def test_a_batch_that_nobody_asks_about_fails_the_check(world, unasked, passed, severity):
     world.declare(world.inference(world.corpus(a=1)))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(unasked.total_seconds())
 
     found = check(world)
@@ -181,7 +177,7 @@ def test_a_batch_that_nobody_asks_about_fails_the_check(world, unasked, passed, 
 def test_a_tick_evaluates_the_check_where_its_outcome_changes(world):
     world.sandbox.state.change_settings({"latency": 80_000})
     world.declare(world.inference(world.corpus(a=1)))
-    submit(world, "a")
+    world.submit("a")
 
     outcomes = []
     for minutes, is_down in (
@@ -233,7 +229,7 @@ def a_stopped_sensor() -> InstigatorState:
 
 def test_a_run_that_submits_can_tell_that_nobody_has_asked_for_long(world):
     world.declare(world.inference(world.corpus(a=1)))
-    submit(world, "a")
+    world.submit("a")
     world.clock.advance(3_600)
 
     said = why_nobody_asks(world.instance, world.ledger, KEYS)

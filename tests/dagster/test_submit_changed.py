@@ -18,11 +18,6 @@ def told(result: dg.ExecuteInProcessResult) -> dict:
     return {name: getattr(each, "records", each.value) for name, each in metadata.items()}
 
 
-def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    [event] = [event for event in result.all_events if event.is_step_failure]
-    return event.step_failure_data.user_failure_data.description
-
-
 def collected(world, **partitions: int) -> None:
     """Partitions with results."""
     world.declare(world.inference(world.corpus(**partitions)))
@@ -111,7 +106,7 @@ def test_a_broken_partition_fails_and_leaves_the_others_alone(world):
     result = submit_changed(world)
 
     assert not result.success
-    assert "a: " in reason_of(result)
+    assert "a: " in world.reason_of(result)
     assert world.sent() == 3
 
 
@@ -122,4 +117,4 @@ def test_an_unknown_partition_is_refused_with_those_there_are(world, given):
     result = submit_changed(world, partition_keys=given)
 
     assert not result.success
-    assert "it has no 'z'; it has a" in reason_of(result)
+    assert "it has no 'z'; it has a" in world.reason_of(result)

@@ -72,6 +72,12 @@ def test_an_error_with_a_status_is_judged_by_it(status, failure):
         ("request_timeout", Failure.TIMEOUT),
         ("rate_limit_exceeded", Failure.RATE_LIMITED),
         ("server_error", Failure.SERVER_ERROR),
+        ("invalid_request_error", Failure.REJECTED),
+        ("not_found_error", Failure.REJECTED),
+        ("rate_limit_error", Failure.RATE_LIMITED),
+        ("timeout_error", Failure.TIMEOUT),
+        ("api_error", Failure.SERVER_ERROR),
+        ("overloaded_error", Failure.SERVER_ERROR),
         ("something_new", Failure.REJECTED),
         (None, Failure.REJECTED),
     ],
@@ -111,4 +117,6 @@ def test_a_request_that_never_ran_is_expired_or_cancelled_by_its_code():
     assert UNRUN_CODES == {
         "batch_expired": Outcome.EXPIRED,
         "batch_cancelled": Outcome.CANCELLED,
+        "expired": Outcome.EXPIRED,
+        "canceled": Outcome.CANCELLED,
     }

@@ -119,6 +119,33 @@ def test_a_request_without_a_reply_is_judged_by_its_code(code, outcome, failure)
 
 
 @pytest.mark.parametrize(
+    ("message", "failure", "code"),
+    [
+        ("Error code: 429 - slow down", Failure.RATE_LIMITED, "429"),
+        ("Error code: 500", Failure.SERVER_ERROR, "500"),
+        ("Error code: 400 - {'error': {'code': 429}}", Failure.REJECTED, "400"),
+        ("It said: Error code: 429", Failure.REJECTED, None),
+        ("Error code: 4291", Failure.REJECTED, None),
+    ],
+)
+def test_a_status_that_stands_in_the_words_of_the_official_sdk_is_read(message, failure, code):
+    """Servers that call a model through that SDK pass on its words and nothing else."""
+    line = {"custom_id": "r-0", "error": {"type": "request_failed", "message": message}}
+
+    found = verdict(line)
+
+    assert (found.outcome, found.failure) == (Outcome.ERRORED, failure)
+    assert (found.error_code, found.error_message) == (code, message)
+
+
+def test_a_status_that_is_told_says_more_than_a_code_for_everything():
+    """ogx 1.5 calls every failure of a model's a server_error or an api_error."""
+    line = an_unrun_line("server_error", "Error code: 400 - no such parameter")
+
+    assert (verdict(line).failure, verdict(line).error_code) == (Failure.REJECTED, "server_error")
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         (a_line(choices=[]), "the answer has no choices"),

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from factories import a_corpus, a_recipe
+from lane_world import SleptTime, a_lane
 from stage_world import LIMITS, Border, World
 
 from batch_assets.domain.provider import Provider
@@ -14,6 +15,7 @@ from batch_assets.domain.shard import Limits
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.ledger import Ledger
+from batch_assets.resources.live import LiveLane
 from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import ManualClock, RunningSandbox
 from batch_assets.stages.prepare import prepare
@@ -74,3 +76,22 @@ def prepared(tmp_path: Path, files: Files) -> Prepared:
         return prepare(recipe, "p", files=into, limits=limits)
 
     return make
+
+
+@pytest.fixture
+def lane_at(sandbox: RunningSandbox, clock: ManualClock) -> Iterator[Callable[..., LiveLane]]:
+    """Makes lanes to the sandbox; keywords are a_lane's."""
+    made: list[LiveLane] = []
+
+    def make(**over: Any) -> LiveLane:
+        made.append(a_lane(sandbox.base_url, **{"time": SleptTime(clock), **over}))
+        return made[-1]
+
+    yield make
+    for lane in made:
+        lane.close()
+
+
+@pytest.fixture
+def lane(lane_at: Callable[..., LiveLane]) -> LiveLane:
+    return lane_at()

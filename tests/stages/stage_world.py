@@ -43,6 +43,8 @@ SETTINGS = {
     "enqueued_token_limit": None,
     "max_requests": 50_000,
     "max_file_bytes": 200_000_000,
+    "live_latency": 0.0,
+    "live_requests_per_minute": None,
 }
 LIMITS = Limits(requests=50_000, bytes=200_000_000)
 

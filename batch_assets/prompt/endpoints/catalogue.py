@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_assets.domain.errors import DeclarationError, about
+from batch_assets.domain.import_path import imported
+from batch_assets.domain.kinds import endpoints_of_kinds
 from batch_assets.prompt.endpoints.chat import ChatEndpoint
 from batch_assets.prompt.endpoints.completions import CompletionsEndpoint
 from batch_assets.prompt.endpoints.embeddings import EmbeddingsEndpoint
 from batch_assets.prompt.endpoints.endpoint import Endpoint
 from batch_assets.prompt.endpoints.images import ImagesEndpoint
-from batch_assets.prompt.endpoints.kinds import endpoints_of_kinds
 from batch_assets.prompt.endpoints.moderations import ModerationsEndpoint
 from batch_assets.prompt.endpoints.responses import ResponsesEndpoint
-from batch_assets.prompt.import_path import imported
 from batch_assets.prompt.output import Output
 from batch_assets.prompt.prompt import Prompt
 
@@ -37,12 +37,21 @@ def endpoint_named(name: str) -> type[Endpoint]:
     if found is not None:
         return found
     others = endpoints_of_kinds()
-    if name not in others:
-        raise DeclarationError(
-            f"endpoint {name!r} is unknown: give one of {', '.join([*ENDPOINTS, *others])}, or "
-            "the URL of one of OpenAI's"
-        )
-    kind: type[Endpoint] = imported(others[name], f"the endpoint {name}")
+    if name in others:
+        return _imported(name, others[name])
+    for other, path in others.items() if name.startswith("/") else ():
+        kind = _imported(other, path)
+        # One whose path names the model has none as a class.
+        if getattr(kind, "url", None) == name:
+            return kind
+    raise DeclarationError(
+        f"endpoint {name!r} is unknown: give one of {', '.join([*ENDPOINTS, *others])}, or the "
+        "URL of one"
+    )
+
+
+def _imported(name: str, path: str) -> type[Endpoint]:
+    kind: type[Endpoint] = imported(path, f"the endpoint {name}")
     return kind
 
 

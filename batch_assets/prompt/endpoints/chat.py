@@ -102,7 +102,7 @@ class ChatEndpoint(Endpoint):
     reserved_settings = RESERVED_SETTINGS
     aliases: ClassVar[Mapping[str, str]] = {"max_output_tokens": "max_completion_tokens"}
     is_packable = True
-    body_type = _ChatBody
+    body_type: ClassVar[type[Body]] = _ChatBody
     answer_name = "choices"
 
     def arrow_type_of(self, output: Output, settings: Mapping[str, Any]) -> pa.DataType:

@@ -13,11 +13,14 @@ from batch_assets.domain.outcome import Outcome, failure_of
 from batch_assets.prompt.answers import (
     AnswerLine,
     Body,
+    Counts,
     LineReader,
+    Shape,
     Verdict,
     counts_of,
     error_in,
     judge_failure,
+    shape_of,
     shortened,
 )
 from batch_assets.prompt.endpoints.settings import (
@@ -30,7 +33,7 @@ from batch_assets.prompt.endpoints.settings import (
     refused_value,
 )
 from batch_assets.prompt.envelope import OPENAI, Envelope
-from batch_assets.prompt.messages import Dialect
+from batch_assets.prompt.messages import Dialect, Messages
 from batch_assets.prompt.output import InvalidAnswer, Output
 from batch_assets.prompt.prompt import Prompt
 
@@ -75,6 +78,8 @@ class Endpoint(ABC):
     aliases: ClassVar[Mapping[str, str]] = {}
     #: Settings that are ours and are not sent.
     own_settings: ClassVar[Known] = {}
+    #: Fields that the prompt fills beside `prompt_field`; a row's own body may bring them.
+    prompt_fields: ClassVar[Known] = {}
     body_type: ClassVar[type[Body]]
     #: What an answer has, for the error about one that has not.
     answer_name: ClassVar[str]
@@ -94,7 +99,7 @@ class Endpoint(ABC):
         with about("output"):
             self.arrow_type = self.arrow_type_of(output, settings)
         with about("prompt"):
-            self._messages = prompt.compiled(self.dialect)
+            self._messages = self.compiled(prompt)
         sent = {
             name: value
             for name, value in settings.items()
@@ -103,7 +108,8 @@ class Endpoint(ABC):
         with about("output"):
             self._format = self.format_of(output, sent)
         self._settings = {name: sent[name] for name in sent if name not in self._format}
-        taken = {"model", self.prompt_field, "stream", *self._format, *self._settings}
+        taken = {"model", "stream", self.prompt_field, *self.prompt_fields}
+        taken |= {*self._format, *self._settings}
         with about("settings"):
             extra = extra_fields(settings, taken)
         self._settings |= extra
@@ -112,7 +118,7 @@ class Endpoint(ABC):
         #: The bytes of a body before and after its prompt.
         self._head = b'{"model":' + _encode(model) + b',"' + self.prompt_field.encode() + b'":'
         self._tail = self._tail_with(self._settings)
-        self._lines = LineReader(self.body_type)
+        self._lines = LineReader(self.line_shape())
         self._nothing = self.body_type()
 
     @abstractmethod
@@ -122,6 +128,10 @@ class Endpoint(ABC):
     def format_of(self, output: Output, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of a body that say what the answer must be."""
         return {}
+
+    def compiled(self, prompt: Prompt) -> Messages:
+        """The prompt as the endpoint sends it. Raises DeclarationError where it cannot be sent."""
+        return prompt.compiled(self.dialect)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -182,6 +192,10 @@ class Endpoint(ABC):
         """The lines of a block that ends at a line's end. A damaged line spoils no other."""
         return self._lines.read(block)
 
+    def line_shape(self) -> Shape:
+        """How its answers look in a provider's file."""
+        return shape_of(self.body_type)
+
     def judge(self, line: AnswerLine[Any]) -> Verdict:
         """The verdict on one line."""
         response = line.response
@@ -189,7 +203,7 @@ class Endpoint(ABC):
         error = error_in(line, body)
         status = None if response is None else response.status_code
         answered = self.has_answer(body)
-        counts = counts_of(body, answered=answered)
+        counts = self.counts_in(body, answered=answered)
         if error is not None or response is None or status not in (200, None) or not answered:
             if self.says_status(body):
                 status = None
@@ -217,6 +231,10 @@ class Endpoint(ABC):
     @abstractmethod
     def answer_in(self, body: Any) -> Answer:
         """What the answer says, in a body that has one."""
+
+    def counts_in(self, body: Any, *, answered: bool) -> Counts:
+        """The tokens that the answer took, and whether the model answered."""
+        return counts_of(body, answered=answered)
 
     def says_status(self, body: Any) -> bool:
         """Whether the body says itself that it failed, whatever the HTTP status beside it."""
@@ -249,13 +267,14 @@ class Endpoint(ABC):
         return b"".join((self._head, prompt, self._tail_with({**self._settings, **given})))
 
     def _check_row_settings(self, given: Mapping[str, msgspec.Raw]) -> None:
+        known = {**self.known_settings, **self.prompt_fields}
         for name, raw in given.items():
             if name in self._format:
                 raise DeclarationError(f"{name!r} comes from the output type")
-            if name in self.reserved_settings or name not in self.known_settings:
+            if name not in known:
                 check_settings({name: None}, self.url, self.known_settings, self.reserved_settings)
             try:
-                msgspec.json.decode(raw, type=self.known_settings[name])
+                msgspec.json.decode(raw, type=known[name])
             except msgspec.ValidationError as error:
                 raise refused_value(name, msgspec.json.decode(raw), error) from error
 

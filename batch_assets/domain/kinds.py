@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.prompt.import_path import imported
+from batch_assets.domain.import_path import imported
 
 #: The entry points by which a package of somebody else's adds a kind: NAME = "package.module:KIND".
 GROUP = "batch_assets.providers"
@@ -40,12 +40,103 @@ class ProviderKind:
     price_list: str | None = None
 
 
+def _compatible(
+    profile: str,
+    key_variable: str,
+    *,
+    sandbox_prefix: str,
+    price_list: str | None,
+    address_variable: str | None = None,
+) -> ProviderKind:
+    """A server of OpenAI's Batch API, by the name of its profile."""
+    return ProviderKind(
+        resource="batch_assets.resources.compatible:CompatibleResource",
+        fields={"profile": profile},
+        key_variable=key_variable,
+        sandbox_prefix=sandbox_prefix,
+        address_variable=address_variable,
+        price_list=price_list,
+    )
+
+
 BUILT_IN: Mapping[str, ProviderKind] = {
     "openai": ProviderKind(
         resource="batch_assets.resources.openai:OpenAIResource",
         key_variable="OPENAI_API_KEY",
         sandbox_prefix="/v1",
         price_list="openai",
+    ),
+    "openai_live": ProviderKind(
+        resource="batch_assets.resources.live:LiveResource",
+        key_variable="OPENAI_API_KEY",
+        sandbox_prefix="/v1",
+        price_list="openai",
+    ),
+    "anthropic_live": ProviderKind(
+        resource="batch_assets.resources.live:LiveResource",
+        fields={"wire": "anthropic"},
+        key_variable="ANTHROPIC_API_KEY",
+        default_endpoint="messages",
+        sandbox_prefix="/anthropic",
+        price_list="anthropic",
+    ),
+    "vllm": ProviderKind(
+        resource="batch_assets.resources.vllm:VllmResource", key_variable="VLLM_API_KEY"
+    ),
+    "anthropic": ProviderKind(
+        resource="batch_assets.resources.anthropic:AnthropicResource",
+        key_variable="ANTHROPIC_API_KEY",
+        endpoints={"messages": "batch_assets.prompt.endpoints.anthropic:MessagesEndpoint"},
+        default_endpoint="messages",
+        sandbox_prefix="/anthropic",
+        price_list="anthropic",
+    ),
+    "gemini": ProviderKind(
+        resource="batch_assets.resources.gemini:GeminiResource",
+        key_variable="GEMINI_API_KEY",
+        endpoints={
+            "generate_content": "batch_assets.prompt.endpoints.gemini:GenerateContentEndpoint"
+        },
+        default_endpoint="generate_content",
+        sandbox_prefix="/gemini",
+        price_list="google",
+    ),
+    "mistral": ProviderKind(
+        resource="batch_assets.resources.mistral:MistralResource",
+        key_variable="MISTRAL_API_KEY",
+        endpoints={
+            "mistral_chat": "batch_assets.prompt.endpoints.mistral:MistralChatEndpoint",
+            "mistral_embeddings": "batch_assets.prompt.endpoints.mistral:MistralEmbeddingsEndpoint",
+        },
+        default_endpoint="mistral_chat",
+        sandbox_prefix="/mistral",
+        price_list="mistral",
+    ),
+    "azure": _compatible(
+        "azure",
+        "AZURE_OPENAI_API_KEY",
+        sandbox_prefix="/azure/openai/v1",
+        price_list="azure",
+        address_variable="AZURE_OPENAI_ENDPOINT",
+    ),
+    "groq": _compatible(
+        "groq", "GROQ_API_KEY", sandbox_prefix="/groq/openai/v1", price_list="groq"
+    ),
+    "together": _compatible(
+        "together", "TOGETHER_API_KEY", sandbox_prefix="/together/v1", price_list="together"
+    ),
+    "deepinfra": _compatible(
+        "deepinfra", "DEEPINFRA_API_KEY", sandbox_prefix="/deepinfra/v1/openai", price_list=None
+    ),
+    "doubleword": _compatible(
+        "doubleword", "DOUBLEWORD_API_KEY", sandbox_prefix="/doubleword/v1", price_list="doubleword"
+    ),
+    "xerotier": _compatible(
+        "xerotier",
+        "XEROTIER_API_KEY",
+        sandbox_prefix="/xerotier/proj_sandbox/v1",
+        address_variable="XEROTIER_BASE_URL",
+        price_list=None,
     ),
 }
 

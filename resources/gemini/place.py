@@ -1,0 +1,38 @@
+"""Where Vertex AI works, and the bucket that it reads requests from and writes answers to."""
+
+from dataclasses import dataclass
+
+from batch_assets.domain.errors import DeclarationError
+
+BUCKET = "gs://"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A project and location of Vertex AI. Raises DeclarationError where something is missing."""
+
+    project: str
+    location: str
+    #: URL of a folder, `gs://bucket/path`, without a slash at its end.
+    folder: str
+
+    def __post_init__(self) -> None:
+        for name, value in (("project", self.project), ("location", self.location)):
+            if not value or "/" in value:
+                raise DeclarationError(
+                    f"{name} is {value!r}: name the one that Vertex AI is to use"
+                )
+        path = self.folder.removeprefix(BUCKET)
+        if path == self.folder or not path.strip("/") or any(c in path for c in "*?[]#"):
+            raise DeclarationError(
+                f"bucket is {self.folder!r}: name a folder for requests and answers, as "
+                "gs://my-bucket/batches"
+            )
+
+    def requests_of(self, key: str) -> str:
+        """The file of a batch's requests."""
+        return f"{self.folder}/{key}/requests.jsonl"
+
+    def answers_of(self, key: str) -> str:
+        """The folder that a batch's answers go to."""
+        return f"{self.folder}/{key}/answers"

@@ -1,0 +1,255 @@
+"""Gemini's provider at Vertex AI: the real SDK, Google's own authentication and gcsfs, against the
+sandbox's jobs and bucket.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from gemini_border import ENDPOINT, KEY, a_provider, a_shard
+
+from batch_assets.domain.errors import (
+    AccountRefused,
+    DeclarationError,
+    ProviderUnreachable,
+    RequestRefused,
+)
+from batch_assets.domain.provider import Phase, ProviderBatch, Upload
+from batch_assets.prompt.answers import LineReader
+from batch_assets.prompt.endpoints.gemini_answers import SHAPE
+from batch_assets.resources.gemini import GeminiProvider, GeminiResource
+
+PLACE = {"vertexai": True, "project": "p1", "location": "us-central1"}
+FOLDER = "gs://a-bucket/batches"
+
+
+@pytest.fixture(scope="session")
+def a_private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
+
+
+@pytest.fixture
+def provider(sandbox, tmp_path, monkeypatch, a_private_key) -> Iterator[GeminiProvider]:
+    """With credentials of a service account, whose tokens the sandbox gives out."""
+    account = {
+        "type": "service_account",
+        "project_id": "p1",
+        "private_key_id": "1",
+        "private_key": a_private_key,
+        "client_email": "tests@p1.test",
+        "client_id": "1",
+        "token_uri": f"{sandbox.origin}/gcs/token",
+    }
+    credentials = tmp_path / "account.json"
+    credentials.write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"{sandbox.origin}/gcs")
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    made = a_provider(f"{sandbox.origin}/gemini", **PLACE, bucket=f"{FOLDER}/")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def since(clock) -> datetime:
+    return datetime.fromtimestamp(clock.now(), UTC)
+
+
+def lines(requests: int = 3) -> bytes:
+    """As our endpoint writes them, without a space."""
+    contents = [{"role": "user", "parts": [{"text": "Word: oak"}]}]
+    made = ({"key": f"a-{n}", "request": {"contents": contents}} for n in range(requests))
+    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in made)
+
+
+@pytest.fixture
+def submitted(provider, tmp_path) -> Callable[..., ProviderBatch]:
+    def submit(content: bytes | None = None) -> ProviderBatch:
+        shard = tmp_path / "shard.jsonl"
+        shard.write_bytes(lines() if content is None else content)
+        return provider.submit(shard, endpoint=ENDPOINT, key=KEY)
+
+    return submit
+
+
+def test_a_job_reads_from_the_bucket_and_writes_to_it(submitted, provider, clock, since):
+    batch = submitted()
+    clock.advance(100)
+
+    [ended] = provider.poll({batch.id}, since=since)
+
+    assert (batch.phase, batch.key, batch.total) == (Phase.OPEN, KEY, None)
+    assert batch.input_file_id == f"{FOLDER}/{KEY}/requests.jsonl"
+    assert (ended.phase, ended.status) == (Phase.ENDED, "succeeded")
+    assert (ended.completed, ended.failed, ended.total) == (3, 0, 3)
+    assert ended.output_file_id.startswith(f"{FOLDER}/{KEY}/answers/")
+
+
+def test_each_answer_is_known_by_the_key_of_its_request(submitted, provider, clock, since):
+    """An output line repeats the request alone; its label says whose it is."""
+    batch = submitted()
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+
+    provider.download(ended.output_file_id, sink)
+
+    read = LineReader(SHAPE).read(sink.getvalue())
+    assert sorted(line.custom_id for line in read) == ["a-0", "a-1", "a-2"]
+    assert all(line.is_completed for line in read)
+    first = json.loads(sink.getvalue().splitlines()[0])
+    assert first["request"]["labels"] == {"batch_assets_key": first["key"]}
+
+
+def test_a_request_that_fails_says_why_in_its_status(submitted, provider, clock, since):
+    wrong = b'{"key":"a-0","request":{"contents":[{"role":"system","parts":[{"text":"x"}]}]}}\n'
+    batch = submitted(wrong)
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+
+    provider.download(ended.output_file_id, sink)
+
+    [line] = LineReader(SHAPE).read(sink.getvalue())
+    assert (line.custom_id, line.response.status_code) == ("a-0", 400)
+    assert line.error.code == "INVALID_ARGUMENT"
+
+
+def test_a_job_is_found_by_its_key(submitted, provider, since):
+    batch = submitted()
+
+    assert provider.find(KEY, since=since) == batch
+    assert provider.find("f" * 32, since=since) is None
+
+
+def test_a_job_that_is_cancelled_keeps_what_it_has(submitted, provider, clock, since):
+    batch = submitted(lines(4))
+    clock.advance(50)
+
+    cancelling = provider.cancel(batch.id)
+    clock.advance(60)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+    provider.download(ended.output_file_id, sink)
+
+    assert (cancelling.phase, cancelling.status) == (Phase.OPEN, "cancelling")
+    assert ended.status == "cancelled"
+    assert 0 < len(sink.getvalue().splitlines()) < 4
+
+
+def test_a_failed_job_has_its_reason(submitted, provider, clock, since):
+    batch = submitted(b"no JSON\n")
+    clock.advance(100)
+
+    [ended] = provider.poll({batch.id}, since=since)
+
+    assert (ended.status, ended.problems[0].code) == ("failed", "INVALID_ARGUMENT")
+
+
+def test_request_files_are_told_of_and_deleted(submitted, provider, since):
+    batch = submitted()
+
+    assert list(provider.uploads(since=since)) == [Upload(id=batch.input_file_id, key=KEY)]
+    assert list(provider.uploads(since=since + timedelta(hours=2))) == []
+    provider.delete_upload(batch.input_file_id)
+    provider.delete_upload(batch.input_file_id)
+    assert list(provider.uploads(since=since)) == []
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+def test_a_shard_of_many_blocks_arrives_whole(submitted, provider, clock, since):
+    """gcsfs sends it in parts of 8 MiB."""
+    text = "x" * 1_000_000
+    parts = [{"role": "user", "parts": [{"text": text}]}]
+    big = {"key": "a-0", "request": {"contents": parts}}
+    content = json.dumps(big, separators=(",", ":")).encode() + b"\n"
+    batch = submitted(b"".join(content.replace(b"a-0", b"a-%d" % n) for n in range(20)))
+    clock.advance(100)
+
+    [ended] = provider.poll({batch.id}, since=since)
+
+    assert ended.completed == 20
+
+
+def test_without_credentials_the_account_is_refused(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"{sandbox.origin}/gcs")
+    provider = a_provider(f"{sandbox.origin}/gemini", **PLACE, bucket=FOLDER)
+
+    with pytest.raises(AccountRefused, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        provider.submit(a_shard(tmp_path), endpoint=ENDPOINT, key=KEY)
+
+
+def test_a_file_of_a_bucket_is_nothing_for_the_developer_api(sandbox):
+    provider = a_provider(f"{sandbox.origin}/gemini")
+
+    with pytest.raises(RequestRefused, match="vertexai"):
+        provider.download(f"{FOLDER}/x", io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"vertexai": True}, "lacks project, location, bucket"),
+        ({"vertexai": True, "project": "p", "location": "l"}, "lacks bucket"),
+        (PLACE | {"bucket": "s3://a/b"}, "gs://my-bucket/batches"),
+        (PLACE | {"bucket": "gs://"}, "gs://my-bucket/batches"),
+        (PLACE | {"bucket": FOLDER, "project": "a/b"}, "project is 'a/b'"),
+        ({"project": "p"}, "project is said of Vertex AI"),
+        ({"base_url": "ftp://a"}, "base_url must be"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_where_it_is_declared(fields, why):
+    with pytest.raises(DeclarationError, match=why):
+        a_provider(fields.pop("base_url", None), **fields)
+
+
+def test_limits_are_the_documented_ones():
+    developer, vertex = GeminiResource(), GeminiResource(**PLACE, bucket=FOLDER)
+
+    assert (developer.limits().requests, developer.limits().bytes) == (200_000, 2_000_000_000)
+    assert developer.budget().batches == 100
+    assert vertex.limits().bytes == 900_000_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "account"),
+    [
+        ({}, "gemini"),
+        ({"base_url": "http://proxy.test/v"}, "gemini/proxy.test"),
+        (PLACE | {"bucket": FOLDER}, "vertex/p1/us-central1"),
+        ({"account": "mine"}, "mine"),
+    ],
+)
+def test_the_account_is_the_one_that_pays(fields, account):
+    assert a_provider(fields.pop("base_url", None), **fields).account == account
+
+
+def test_prices_are_googles_at_its_own_address_only():
+    assert a_provider(None).price_list.provider == "google"
+    assert a_provider("http://proxy.test").price_list is None
+    assert a_provider("http://proxy.test", price_list="google").price_list.provider == "google"
+
+
+def test_nothing_is_imported_to_make_a_provider(monkeypatch):
+    """The key is asked for at the first call."""
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    provider = GeminiResource().create_resource(None)
+
+    with pytest.raises(ProviderUnreachable, match="GEMINI_API_KEY"):
+        provider.cancel("batches/1")
+
+
+def test_a_shard_may_be_a_path_with_any_name(provider, tmp_path: Path, since: Any):
+    shard = tmp_path / "ein Stück.jsonl"
+    shard.write_bytes(lines(1))
+
+    assert provider.submit(shard, endpoint=ENDPOINT, key=KEY).key == KEY
