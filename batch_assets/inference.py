@@ -62,6 +62,9 @@ class Inference:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether valid answers that earlier request sets have to the same requests are carried over.
     reuse: bool = True
+    #: Whether request and answer files stay at the provider once they are collected, as long as it
+    #: keeps them. False deletes them there, and the batch where it can be.
+    keeps_remote: bool = True
     #: Items that share a request, at most. What a pack leaves out is asked in packs of half the
     #: size, then half again, down to one.
     rows_per_request: int = 1
@@ -137,6 +140,7 @@ class Inference:
             endpoint=endpoint,
             retries=self.retries,
             reuse=self.reuse,
+            keeps_remote=self.keeps_remote,
             checks=self.checks,
             prices=self.prices,
             needs_approval=self.approval == "required",

@@ -34,6 +34,9 @@ class ProviderResource(dg.ConfigurableResource[Provider]):
     #: Where the key is, by the custom of the provider's SDK.
     key_variable: ClassVar[str]
 
+    #: Whether it answers nobody without one.
+    needs_key: ClassVar[bool] = True
+
     #: Settings that would let nothing through below 1.
     counts: ClassVar[tuple[str, ...]] = (
         "max_requests_per_batch",

@@ -33,7 +33,13 @@ def price_entries(price: Price) -> Mapping[str, Any]:
 
 
 def _unit(unit: UnitPrices) -> str:
-    kinds = {"input": unit.input, "cached input": unit.cached_input, "output": unit.output}
+    kinds = {
+        "input": unit.input,
+        "cached input": unit.cached_input,
+        "cache write": unit.cache_write,
+        "cache write for an hour": unit.cache_write_1h,
+        "output": unit.output,
+    }
     said = ", ".join(f"{name} {usd}" for name, usd in kinds.items() if usd is not None)
     return f"above {unit.above:,} prompt tokens {said}" if unit.above else said
 

@@ -16,6 +16,7 @@ from batch_assets.assets.tables import first_rows, link, table, whole_seconds
 from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.plain_text import both_ends, cell
+from batch_assets.domain.usage import Usage
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import COLUMNS, Summary
 
@@ -90,8 +91,18 @@ def _tokens(summary: Summary) -> Mapping[str, Any]:
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        **_cache_writes(usage),
         "tokens_per_item": (usage.input_tokens + usage.output_tokens) / max(summary.items, 1),
     }
+
+
+def _cache_writes(usage: Usage) -> Mapping[str, Any]:
+    """Where there are any; few providers charge for them."""
+    written = {
+        "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+    }
+    return {name: tokens for name, tokens in written.items() if tokens}
 
 
 def _wave_rows(resolution: Resolution) -> Iterator[Mapping[str, Any]]:

@@ -90,8 +90,10 @@ def on_deployment(
 def lacking_key(place: Place, provider: str) -> list[str]:
     """What is to be said where the provider's key is not set; nothing where it is."""
     with usage():
-        key, variable = _resource(place, provider).key()
-    return [] if key else [f"there is no key for {provider}: set {variable}"]
+        resource = _resource(place, provider)
+    key, variable = resource.key()
+    has_all = bool(key.strip()) or not resource.needs_key
+    return [] if has_all else [f"there is no key for {provider}: set {variable}"]
 
 
 def _resource(place: Place, provider: str) -> Any:

@@ -186,6 +186,8 @@ def _store(place: Place) -> Diagnosis:
 
 
 def _database(place: Place) -> Iterator[Diagnosis]:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from batch_assets.ledger.checkup import NEWEST, looked_at, version_of
 
     try:
@@ -194,7 +196,7 @@ def _database(place: Place) -> Iterator[Diagnosis]:
             found = version_of(engine)
             yield _version(found, NEWEST, engine.url.render_as_string())
             yield _clock_of_database(engine)
-    except Exception as error:  # noqa: BLE001
+    except (BatchAssetsError, SQLAlchemyError, OSError) as error:
         is_new = isinstance(error, BatchAssetsError) and "there is no ledger" in error.message
         yield Diagnosis(
             what="ledger",

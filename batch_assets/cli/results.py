@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from batch_assets.domain.errors import ArtifactError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from batch_assets.files import Files
+    from batch_assets.ledger import Ledger
 
 #: Partitions that a message names.
 _NAMED = 10
@@ -71,7 +75,10 @@ def results(
     """
     _check(file, overwrite=overwrite, append=append, after_sequence=after_sequence)
     if after_sequence is None and not append:
-        lacking = _write_done(place, inference, partitions, file, overwrite, limit)
+        with ExitStack() as stack:
+            ledger, files = _stores(stack, place, inference, module)
+            done, lacking = _chosen(ledger, inference, partitions)
+            _write(_stored(files, inference, done, limit), file, overwrite=overwrite)
         if lacking:
             names = ", ".join(lacking[:_NAMED]) + (", …" if len(lacking) > _NAMED else "")
             tell(
@@ -112,19 +119,25 @@ def _check(file: str | None, *, overwrite: bool, append: bool, after_sequence: i
         raise click.UsageError(f"--append adds lines to a .jsonl file, and {file} is none")
 
 
-def _write_done(
-    place: Place,
-    inference: str,
-    partitions: Sequence[str],
-    file: str | None,
-    overwrite: bool,
-    limit: int | None,
-) -> list[str]:
-    """Write the results of resolved partitions; those that have none."""
-    with place.open_ledger() as ledger:
-        for key in partitions or ("",):
-            check_inference(ledger, inference, key or None)
-        found = ledger.request_sets.current_ones(inference)
+def _stores(
+    stack: ExitStack, place: Place, inference: str, module: str | None
+) -> tuple["Ledger", "Files"]:
+    """The ledger and the store of the place, or of the code location that is named."""
+    if module is None:
+        return stack.enter_context(place.open_ledger()), place.files()
+    deployment = stack.enter_context(
+        declared_at(place, inference, module, owner="results (command line)")
+    ).deployment
+    return deployment.ledger, deployment.files
+
+
+def _chosen(
+    ledger: "Ledger", inference: str, partitions: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The partitions that have their results, and those that have none. Raises NotFound."""
+    for key in partitions or ("",):
+        check_inference(ledger, inference, key or None)
+    found = ledger.request_sets.current_ones(inference)
     wanted = [each for each in found if not partitions or each.partition_key in partitions]
     done = [each.partition_key for each in wanted if each.resolved_at is not None]
     lacking = [each.partition_key for each in wanted if each.resolved_at is None]
@@ -133,12 +146,15 @@ def _write_done(
             f"{inference} has no results yet of {', '.join(lacking[:_NAMED])}: `batch-assets wait "
             f"{inference}`, or read what is final of them with --after-sequence 0"
         )
+    return done, lacking
+
+
+def _stored(
+    files: "Files", inference: str, partitions: Sequence[str], limit: int | None
+) -> "pa.RecordBatchReader":
     from batch_assets.stages.tables import stored_results
 
-    _write(
-        _limited(stored_results(place.files(), inference, done), limit), file, overwrite=overwrite
-    )
-    return lacking
+    return _limited(stored_results(files, inference, partitions), limit)
 
 
 def _final(

@@ -224,15 +224,14 @@ def _line(row: StartedPartition) -> _Line:
 
 
 def _exit_code(rows: list[StartedPartition], *, is_waiting: bool) -> ExitCode:
+    """As `wait` ends; what was sent and not waited for is well."""
     fates = {row.fate for row in rows}
-    if Fate.STOPPED in fates:
-        return ExitCode.PROVIDER
+    if is_waiting and Fate.PENDING in fates:
+        return ExitCode.TIMEOUT
     if Fate.APPROVAL in fates:
         return ExitCode.APPROVAL_WANTING
-    if Fate.PENDING in fates:
-        return ExitCode.TIMEOUT if is_waiting else ExitCode.OK
     is_ok = all(set(row.outcomes) <= {Outcome.OK} for row in rows)
-    return ExitCode.OK if is_ok else ExitCode.PARTIAL
+    return ExitCode.PARTIAL if Fate.STOPPED in fates or not is_ok else ExitCode.OK
 
 
 class _Terminated(KeyboardInterrupt):

@@ -119,6 +119,11 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
         description="Whether valid answers that earlier request sets have to the same requests "
         "are carried over.",
     )
+    keeps_remote: bool = Field(
+        default=True,
+        description="Whether request and answer files stay at the provider once they are "
+        "collected, as long as it keeps them; false deletes them there.",
+    )
     approval: Literal["required"] | None = Field(
         default=None,
         description="required: a person approves each partition's request set before anything of "
@@ -233,6 +238,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
             partitions_per_run=self.partitions_per_run.declared(),
             rows_per_request=self.rows_per_request,
             reuse=self.reuse,
+            keeps_remote=self.keeps_remote,
             approval=self.approval,
             canary=self.canary,
             discovers=self.discovers,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from batch_assets.contract.adapter import Adapter, Submit, ids
+from batch_assets.contract.adapter import NOBODYS_KEY, Adapter, Submit, ids
 from batch_assets.contract.server import ContractServer, Situation
 from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.provider import Phase, Provider, ProviderBatch
@@ -80,6 +80,22 @@ class EndingRules(Adapter):
         ended = self.ended(submit, provider, server, Situation.EMPTY, requests=3)
 
         assert (ended.output_file_id, ended.error_file_id) == (None, None)
+
+    def test_what_is_kept_of_a_collected_batch_is_deleted_and_nothing_else(
+        self, submit: Submit, provider: Provider, server: ContractServer
+    ) -> None:
+        batch = self.ended(submit, provider, server, Situation.COMPLETED, requests=3)
+        files = (batch.input_file_id, batch.output_file_id, batch.error_file_id)
+        kept = [file_id for file_id in files if file_id is not None]
+        other = submit(key=NOBODYS_KEY)
+
+        provider.delete_remote(batch.id, kept)
+        provider.delete_remote(batch.id, kept)
+
+        [found] = provider.poll({other.id}, since=other.created_at)
+        assert found.phase is Phase.OPEN
+        if Situation.UPLOADED not in server.cannot:
+            assert len(set(server.uploads())) == 1
 
     def test_the_same_is_told_of_an_ended_batch_every_time(
         self, submit: Submit, provider: Provider, server: ContractServer, since: datetime

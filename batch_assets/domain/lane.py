@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_assets.domain.errors import RequestRefused
-from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload
+from batch_assets.domain.provider import Phase, Provider, ProviderBatch
 
 #: The words of a lane's batches: as long as there is something to ask, and how they end.
 OPEN = "in_progress"
@@ -96,15 +96,12 @@ class Lane(Provider):
         """All of them, open: the ledger knows more of them."""
         return map(open_batch, ids)
 
-    def uploads(self, *, since: datetime) -> Iterator[Upload]:
-        return iter(())
-
-    def delete_upload(self, file_id: str) -> None:
-        """There are none."""
-
     def download(self, file_id: str, sink: BinaryIO) -> None:
         """Refused: what a lane brought is in the store before its batch ends."""
         raise RequestRefused(f"no provider has the file {file_id}: a lane writes to the store")
+
+    def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
+        """Nobody else keeps anything."""
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         """Nobody is to be told: whoever carries it out sees the order in the ledger."""

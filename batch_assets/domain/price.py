@@ -51,6 +51,9 @@ class UnitPrices:
     above: int = 0
     input: Decimal
     cached_input: Decimal
+    #: Of input that goes into the cache, for some minutes and for an hour; None is that of input.
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
     #: None where the model's answers are not priced by tokens.
     output: Decimal | None = None
 
@@ -61,9 +64,13 @@ class UnitPrices:
         """
         if usage.output_tokens and self.output is None:
             return None
+        written, written_1h = usage.cache_write_tokens, usage.cache_write_1h_tokens
+        plain = usage.input_tokens - usage.cached_tokens - written - written_1h
         parts = (
-            (usage.input_tokens - usage.cached_tokens, self.input),
+            (plain, self.input),
             (usage.cached_tokens, self.cached_input),
+            (written, self.input if self.cache_write is None else self.cache_write),
+            (written_1h, self.input if self.cache_write_1h is None else self.cache_write_1h),
             (usage.output_tokens, self.output or Decimal(0)),
         )
         return sum((tokens * price for tokens, price in parts), Decimal(0)) / PER_TOKENS

@@ -23,6 +23,10 @@ from batch_assets.domain.usage import Usage
 KEY_METADATA = "batch_assets_key"
 
 
+#: Words of providers for a batch that was carried out to its end: it has at least one file.
+COMPLETED = frozenset({"completed", "succeeded", "success"})
+
+
 class Phase(Enum):
     """What a provider's own status word means to us."""
 
@@ -170,17 +174,26 @@ class Provider(ABC):
         others; OutOfTime where a caller in a hurry is to ask for the rest the next time.
         """
 
-    @abstractmethod
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         """The request files of ours that were uploaded at `since` or later.
 
         Never a file that may be somebody else's: those are deleted that no batch came of. None
         where requests travel in the creating call.
         """
+        return iter(())
 
-    @abstractmethod
     def delete_upload(self, file_id: str) -> None:
         """Delete a request file; one that is gone already is no error."""
+        return
+
+    def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
+        """Delete what the provider still keeps of a batch whose answers lie in the store.
+
+        Its files are of these ids; the batch itself is deleted where the provider can. What is gone
+        already is no error.
+        """
+        for file_id in file_ids:
+            self.delete_upload(file_id)
 
     @abstractmethod
     def download(self, file_id: str, sink: BinaryIO) -> None:

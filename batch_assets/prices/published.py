@@ -27,6 +27,7 @@ _BATCH = {"processing": "batch"}
 
 #: Its names of what `Usage` counts.
 _INPUT, _CACHED, _OUTPUT = "input_mtok", "cache_read_mtok", "output_mtok"
+_WRITE, _WRITE_1H = "cache_write_mtok", "cache_write_1h_mtok"
 
 #: Prices of kinds of tokens that `Usage` does not tell from others.
 _UNTOLD = ("image", "audio", "video")
@@ -86,8 +87,6 @@ def _looked_up(
         return _unknown(f"{origin} has {named} without a price for input: {_DECLARE}")
     if has_batch_price or tier is Tier.STANDARD:
         source = f"{origin}: {tier} price of {named}"
-        if any(name.startswith("cache_write") for name in kinds):
-            source += "; cache writes, which the usage does not tell, count as input"
         return Price(
             provenance=Provenance.PUBLISHED, source=source, units=_units(prices, Decimal(1))
         )
@@ -124,7 +123,7 @@ def _has_batch_price(model: "ModelInfo", day: datetime) -> bool:
 def _units(prices: "ModelPrice", share: Decimal) -> tuple[UnitPrices, ...]:
     """Unit prices for each step of the prompt's length; cached input without a price is input."""
     listed: Mapping[str, Decimal | TieredPrices | None] = {
-        name: getattr(prices, name) for name in (_INPUT, _CACHED, _OUTPUT)
+        name: getattr(prices, name) for name in (_INPUT, _CACHED, _WRITE, _WRITE_1H, _OUTPUT)
     }
     steps = {0}
     for price in listed.values():
@@ -141,6 +140,8 @@ def _units(prices: "ModelPrice", share: Decimal) -> tuple[UnitPrices, ...]:
                 above=above,
                 input=paid,
                 cached_input=paid if cached is None else cached,
+                cache_write=kinds[_WRITE],
+                cache_write_1h=kinds[_WRITE_1H],
                 output=kinds[_OUTPUT],
             )
         )

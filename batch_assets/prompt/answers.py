@@ -109,6 +109,8 @@ class Verdict(NamedTuple):
     cached_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     #: 1 where the model answered, which is what is paid for.
     executions: int = 0
     #: JSON text of the log probabilities, as the endpoint has them.
@@ -246,16 +248,15 @@ def whole_text(value: Any) -> Any:
             return value
 
 
-Counts = tuple[int | None, int | None, int | None, int | None, int]
+#: As a Verdict has them, from `input_tokens` to `executions`.
+Counts = tuple[int | None, int | None, int | None, int | None, int | None, int | None, int]
 
 
 def counts_of(body: Body, *, answered: bool) -> Counts:
-    """Input, cached, output and reasoning tokens, and whether the model answered: what came in no
-    form we know was paid for too.
-    """
+    """Tokens, and whether the model answered: what came in no form we know was paid for too."""
     usage = body.usage
     if usage is None:
-        return None, None, None, None, int(answered)
+        return None, None, None, None, None, None, int(answered)
     input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
     if input_tokens is None:
         input_tokens = usage.input_tokens
@@ -268,6 +269,8 @@ def counts_of(body: Body, *, answered: bool) -> Counts:
         None if input_details is None else input_details.cached_tokens,
         output_tokens,
         None if output_details is None else output_details.reasoning_tokens,
+        None,
+        None,
         int(answered or bool(output_tokens)),
     )
 

@@ -361,6 +361,8 @@ def _paid(verdict: Verdict, whole: Verdict) -> Verdict:
         cached_tokens=whole.cached_tokens,
         output_tokens=whole.output_tokens,
         reasoning_tokens=whole.reasoning_tokens,
+        cache_write_tokens=whole.cache_write_tokens,
+        cache_write_1h_tokens=whole.cache_write_1h_tokens,
         executions=whole.executions,
     )
 

@@ -39,7 +39,7 @@ def advance(
         dispatched = _send(deployment, recipe, request_set)
     finally:
         # What was paid for is brought in, whatever keeps the rest from being sent.
-        collect(deployment, request_set.inference, partition_key)
+        collect(deployment, request_set.inference, partition_key, keeps_remote=recipe.keeps_remote)
     carry_out(deployment, recipe, partition_key)
     request_set = _as_it_stands(deployment, request_set)
     if request_set.carried is None:

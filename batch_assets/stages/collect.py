@@ -3,7 +3,12 @@
 from typing import BinaryIO, cast
 
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.errors import ProviderUnavailable, RequestRefused, StaleMove
+from batch_assets.domain.errors import (
+    BatchAssetsError,
+    ProviderUnavailable,
+    RequestRefused,
+    StaleMove,
+)
 from batch_assets.domain.outcome import ACCOUNT_CODES
 from batch_assets.stages.control import stop_account
 from batch_assets.stages.plan import is_current, layout_of
@@ -14,8 +19,12 @@ from batch_assets.stages.recipe import Deployment
 NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
 
 
-def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
+def collect(
+    deployment: Deployment, inference: str, partition_key: str, *, keeps_remote: bool = True
+) -> int:
     """Collect the partition's ended batches, whatever they ended as; how many they were.
+
+    Unless `keeps_remote`, their files are deleted at the provider once they lie in the store.
 
     Batches of a request set that is no longer current are collected too: they were paid for.
     Raises the provider's errors; a file that it does not give keeps no other batch waiting.
@@ -31,6 +40,8 @@ def collect(deployment: Deployment, inference: str, partition_key: str) -> int:
                 _offer_again(deployment, batch)
             else:
                 _collect_batch(deployment, batch)
+                if not keeps_remote:
+                    _delete_remote(deployment, batch)
         except StaleMove:
             continue  # another process did the same
         except (ProviderUnavailable, RequestRefused) as error:
@@ -50,6 +61,20 @@ def _collect_batch(deployment: Deployment, batch: Batch) -> None:
             with deployment.files.create(path) as new:
                 deployment.provider.download(file_id, cast(BinaryIO, new))
     deployment.ledger.collect(batch, owner=deployment.owner)
+
+
+def _delete_remote(deployment: Deployment, batch: Batch) -> None:
+    """Delete what the provider keeps of a collected batch; what it keeps all the same is told."""
+    files = (batch.input_file_id, batch.output_file_id, batch.error_file_id)
+    try:
+        deployment.provider.delete_remote(
+            str(batch.provider_id), list(dict.fromkeys(filter(None, files)))
+        )
+    except BatchAssetsError as error:
+        collected = deployment.ledger.batch(batch.id)
+        deployment.ledger.note(
+            collected, f"it is collected; its files are still at the provider: {error.message}"
+        )
 
 
 def _offer_again(deployment: Deployment, batch: Batch) -> None:

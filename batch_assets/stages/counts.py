@@ -12,7 +12,14 @@ from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.usage import Usage
 
 #: Columns that count what was used.
-TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+TOKENS = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+)
 
 
 @dataclass

@@ -54,6 +54,8 @@ def verdict_schema(arrow_type: pa.DataType) -> pa.Schema:
             ("cached_tokens", pa.int64()),
             ("output_tokens", pa.int64()),
             ("reasoning_tokens", pa.int64()),
+            ("cache_write_tokens", pa.int64()),
+            ("cache_write_1h_tokens", pa.int64()),
             ("executions", pa.int16()),
             ("logprobs", pa.large_string()),
             # Times it was asked and that counted, and times that did not.
@@ -337,6 +339,8 @@ def _unpaid(verdict: Verdict) -> Verdict:
         cached_tokens=None,
         output_tokens=None,
         reasoning_tokens=None,
+        cache_write_tokens=None,
+        cache_write_1h_tokens=None,
         executions=0,
     )
 

@@ -8,7 +8,7 @@ from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.cadence import due_at
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused, StaleMove
 from batch_assets.domain.lane import Lane
-from batch_assets.domain.provider import Phase, ProviderBatch
+from batch_assets.domain.provider import COMPLETED, Phase, ProviderBatch
 from batch_assets.ledger import Ledger
 from batch_assets.ledger.polls import Sighting
 from batch_assets.stages.expected import Expected, expected_of
@@ -181,7 +181,7 @@ def _noting_refusals(
 def _is_settling(batch: Batch, found: ProviderBatch, now: datetime) -> bool:
     files = found.output_file_id or found.error_file_id
     is_new = now < _submitted_at(batch) + SETTLED
-    return found.status == "completed" and files is None and is_new
+    return found.status.lower() in COMPLETED and files is None and is_new
 
 
 def _end(deployment: Deployment, batch: Batch, found: ProviderBatch) -> bool:

@@ -25,6 +25,8 @@ class Recipe:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Whether answers of earlier request sets are carried over.
     reuse: bool = True
+    #: Whether the provider keeps the files of batches that are collected.
+    keeps_remote: bool = True
     #: Where the user says what the model costs; None takes published prices.
     prices: Prices | None = None
     #: Whether nothing is sent before a person approved the request set.

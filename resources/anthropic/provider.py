@@ -23,7 +23,7 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Phase, Provider, ProviderBatch, Upload
+from batch_assets.domain.provider import Phase, Provider, ProviderBatch
 from batch_assets.domain.request import mark_of
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai.lists import may_be_since, read_back
@@ -199,13 +199,9 @@ class AnthropicProvider(Provider):
                 else search.listed(self._listed("listing the batches", since))
             )
 
-    def uploads(self, *, since: datetime) -> Iterator[Upload]:
-        """None: the requests come with the call that creates their batch."""
-        return iter(())
-
-    def delete_upload(self, file_id: str) -> None:
-        """Delete a batch that has ended, which is all that Anthropic keeps of its requests."""
-        self._client.delete(file_id)
+    def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
+        """Delete the batch, which is all that Anthropic keeps of its requests and answers."""
+        self._client.delete(batch_id)
 
     def download(self, file_id: str, sink: BinaryIO) -> None:
         """Stream the results of the batch of that id into `sink`; a part of them where this raises.

@@ -40,6 +40,17 @@ _CONFUSED = (AttributeError, KeyError, TypeError, ValueError)
 Page = tuple[list[object], str | None]
 
 
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """What is to be deleted and is not there any more is no error."""
+    try:
+        yield
+    except APIError as error:
+        gone = ERRORS.answer(error)
+        if gone is None or gone.status != 404:
+            raise
+
+
 class GeminiClient:
     """The SDK's client for one account.
 
@@ -203,13 +214,15 @@ class GeminiClient:
         """Delete a file; one that the server does not have any more is no error."""
         call = f"deleting the file {file_id}"
         config = types.DeleteFileConfig(http_options=self._options(call, retrying=retrying))
-        with self._translated(call):
-            try:
-                _asked(lambda: self._sdk.files.delete(name=file_id, config=config))
-            except APIError as error:
-                gone = ERRORS.answer(error)
-                if gone is None or gone.status != 404:
-                    raise
+        with self._translated(call), _unless_gone():
+            _asked(lambda: self._sdk.files.delete(name=file_id, config=config))
+
+    def delete_batch(self, batch_id: str) -> None:
+        """Delete a job; one that the server does not have any more is no error."""
+        call = f"deleting the batch {batch_id}"
+        config = types.DeleteBatchJobConfig(http_options=self._options(call))
+        with self._translated(call), _unless_gone():
+            _asked(lambda: self._sdk.batches.delete(name=batch_id, config=config))
 
     def _size_of(self, call: str, file_id: str) -> int | None:
         config = types.GetFileConfig(http_options=self._options(call))

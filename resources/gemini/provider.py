@@ -196,6 +196,12 @@ class GeminiProvider(Provider):
     def delete_upload(self, file_id: str) -> None:
         self._delete(file_id)
 
+    def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
+        """Delete the files and the job; of Vertex AI the answers stay in the bucket."""
+        for file_id in file_ids:
+            self._delete(file_id)
+        self._client.delete_batch(batch_id)
+
     def download(self, file_id: str, sink: BinaryIO) -> None:
         """Stream a file into `sink`, which holds a part of it where this raises.
 

@@ -15,6 +15,7 @@ class VllmResource(ProviderResource):
     """`vllm run-batch` where the run is: no server, no key, and no published price."""
 
     key_variable: ClassVar[str] = "VLLM_API_KEY"
+    needs_key: ClassVar[bool] = False
 
     api_key: str = Field(
         default="", repr=False, description="Not used: the command reads a file, and calls nobody."

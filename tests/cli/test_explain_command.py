@@ -1,13 +1,17 @@
 """`batch-assets explain`: an item from its row to its cost."""
 
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 from command_answers import rows_of
 from stage_answers import DOWN, NOT_JSON, Flaky
 
+from batch_assets.domain.price import Price, Provenance, UnitPrices
 from batch_assets.domain.shard import Limits
+from batch_assets.stages.prepare import prepare
+from batch_assets.stages.submit import submit
 
 TWO_ROWS = Limits(requests=2, bytes=10**6)
 
@@ -173,3 +177,22 @@ def test_what_is_not_there_ends_with_3(a_world, call, given, said):
 
     assert refused.exit_code == 3
     assert said in refused.stderr
+
+
+def test_an_answer_costs_its_tokens_at_the_price_of_its_request_set(a_world, call):
+    world = a_world(1)
+    price = Price(
+        provenance=Provenance.DECLARED,
+        source="a test",
+        units=(UnitPrices(input=Decimal(1), cached_input=Decimal(0), output=Decimal(10)),),
+    )
+    manifest = prepare(world.recipe, "p", files=world.files, limits=world.limits, price=price)
+    submit(world.deployment, world.recipe, manifest)
+    world.finish()
+
+    [found] = rows_of(call("explain", "words", "i-0", "-o", "json"), "explain/1")
+
+    used = found["result"]
+    assert found["usd"] == pytest.approx(
+        (used["input_tokens"] + 10 * used["output_tokens"]) / 1_000_000
+    )

@@ -82,6 +82,13 @@ def test_no_key_is_needed_and_its_lack_is_noted(live, planned, monkeypatch):
     assert planned()["notes"] == ["there is no key for openai: set OPENAI_API_KEY"]
 
 
+@pytest.mark.usefixtures("live")
+def test_a_provider_without_keys_lacks_none(planned, monkeypatch):
+    monkeypatch.setenv("BATCH_ASSETS_DEPLOYMENT", "local")
+
+    assert planned("--provider", "vllm")["notes"] == []
+
+
 def test_a_person_reads_the_quote_and_the_prompts(live, planned):
     planned()
 

@@ -125,6 +125,12 @@ def test_what_is_final_is_read_before_the_end(half_done, call, code_location):
     assert [(row["sequence"], row["item_id"]) for row in found] == [(1, "i-0"), (2, "i-1")]
 
 
+def test_the_code_location_says_where_the_results_are(a_world, call, code_location):
+    a_world(3).carry()
+
+    assert len(rows(call("results", "words", "-m", code_location).stdout)) == 3
+
+
 def test_it_goes_on_behind_the_last_sequence_that_was_read(a_world, call, code_location):
     a_world(3).carry()
 
@@ -221,3 +227,24 @@ def test_a_reader_that_goes_away_ends_it_quietly(a_world, db_path, files):
         _, said = running.communicate()
 
     assert (running.returncode, said) == (141, b"")
+
+
+def test_a_disk_that_is_full_on_the_way_leaves_no_half_file(a_world, db_path, files, tmp_path):
+    a_world(300).carry()
+    path = tmp_path / "r.jsonl"
+    # No process may write a longer file: what a full disk does, without one.
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
+    program = limits + "from batch_assets.cli import main; main()"
+    command = [sys.executable, "-c", program, "results", "words", "--output", str(path)]
+
+    ended = subprocess.run(
+        [*command, "--db-path", str(db_path), "--root", files.root],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: ")
+    assert ended.stderr.count("\n") == 1
+    assert [each.name for each in tmp_path.iterdir() if "r.jsonl" in each.name] == []

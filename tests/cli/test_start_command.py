@@ -155,6 +155,23 @@ def test_settings_go_to_the_model_as_json_and_rows_share_a_request(live):
     assert [(body["seed"], body["user"]) for body in bodies] == [(7, "me"), (7, "me")]
 
 
+@pytest.mark.parametrize(
+    "of_provider",
+    [
+        ("--provider=anthropic", "--model=claude-haiku-4-5", "--set=max_tokens=100"),
+        ("--provider=gemini", "--model=gemini-2.5-flash"),
+        ("--provider=openai_live", "--model=gpt-5-mini"),
+    ],
+)
+def test_other_providers_are_asked_in_their_own_way(live, of_provider):
+    live.write("a.csv", "id,text\n1,hello\n2,world\n")
+    ask = ("--input=a.csv", "--id-field=id", "--prompt-field=text", "--labels=a,b")
+
+    [row] = rows_of(live.call("start", *ask, *of_provider, *WAIT), "start/1")
+
+    assert row["outcomes"] == {"ok": 2}
+
+
 # Its life
 
 

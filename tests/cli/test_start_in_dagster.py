@@ -27,11 +27,20 @@ def names_of(defs: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
 
 
-def tick(defs, instance, *, cursor=None):
+def tick(defs, instance, *, sensor=SENSOR_NAME, cursor=None):
     with dg.build_sensor_context(
         instance=instance, definitions=defs, resources=dict(defs.resources), cursor=cursor
     ) as context:
-        return defs.resolve_sensor_def(SENSOR_NAME).evaluate_tick(context)
+        return defs.resolve_sensor_def(sensor).evaluate_tick(context)
+
+
+def run(defs, instance, request):
+    return defs.resolve_job_def(request.job_name).execute_in_process(
+        partition_key=request.partition_key,
+        tags=dict(request.tags),
+        run_config=dict(request.run_config),
+        instance=instance,
+    )
 
 
 def test_it_is_in_the_asset_graph_beside_what_is_declared(started):
@@ -95,12 +104,7 @@ def test_what_was_resolved_beside_dagster_is_shown_without_a_call(live, started,
 
     ticked = tick(defs, instance)
     [request] = ticked.run_requests
-    ran = defs.resolve_job_def(request.job_name).execute_in_process(
-        partition_key=request.partition_key,
-        tags=dict(request.tags),
-        run_config=dict(request.run_config),
-        instance=instance,
-    )
+    ran = run(defs, instance, request)
 
     assert ran.success
     told = {
@@ -132,3 +136,17 @@ def test_what_was_sent_and_not_waited_for_is_shown_as_sent(live, started, instan
         ["a", "batches"],
     ]
     assert ticked.run_requests == []
+
+
+def test_the_poll_sensor_collects_what_the_process_left(live, started, instance):
+    live.sandbox.state.change_settings({"latency": 0.0})
+    started()
+    defs = load()
+
+    [request] = tick(defs, instance, sensor="batch_poll").run_requests
+    ran = run(defs, instance, request)
+
+    assert ran.success
+    results = instance.get_latest_materialization_event(dg.AssetKey(["a", "results"]))
+    assert results.asset_materialization.partition == "all"
+    assert live.sandbox.state.executions()["requests_executed"] == 2

@@ -273,18 +273,12 @@ def test_the_list_is_entered_where_the_batch_that_waits_longest_stands(server, s
     assert server.calls[0].query == "after_id=msgbatch_249&limit=1000"
 
 
-def test_there_are_no_uploads(provider, submitted, since):
-    submitted()
-
-    assert list(provider.uploads(since=since)) == []
-
-
 def test_an_ended_batch_can_be_deleted_twice(provider, submitted, clock, since):
     batch = submitted()
     clock.advance(100)
 
-    provider.delete_upload(batch.id)
-    provider.delete_upload(batch.id)
+    provider.delete_remote(batch.id, [batch.id])
+    provider.delete_remote(batch.id, [batch.id])
 
     with pytest.raises(RequestRefused, match=batch.id):
         list(provider.poll([batch.id], since=since))
@@ -292,7 +286,7 @@ def test_an_ended_batch_can_be_deleted_twice(provider, submitted, clock, since):
 
 def test_an_open_batch_is_not_deleted(provider, submitted):
     with pytest.raises(RequestRefused, match="processing"):
-        provider.delete_upload(submitted().id)
+        provider.delete_remote(submitted().id, [])
 
 
 def test_requests_of_another_endpoint_are_refused_before_anything_is_sent(

@@ -12,6 +12,7 @@ from stage_world import cut, lost, refusal, whole
 from batch_assets.domain.batch import BatchState
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused
 from batch_assets.domain.shard import Limits
+from batch_assets.sandbox import HttpError
 from batch_assets.stages.collect import collect
 
 ONE_ROW = Limits(requests=1, bytes=10**6)
@@ -219,3 +220,39 @@ def test_stored_answers_are_for_their_owner_only(world):
     folder = Path(world.files.root) / world.layout.raw_outputs
     modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert (modes, folder.stat().st_mode & 0o777) == ({0o600}, 0o700)
+
+
+# What the provider keeps
+
+
+def files_at(sandbox) -> set[str]:
+    """Of the provider's files, the purposes of those that are still there."""
+    found, _ = sandbox.state.files.page(purpose=None, after=None, limit=100, descending=True)
+    return {file.purpose for file in found}
+
+
+def test_a_collected_batch_stays_at_the_provider_unless_told_otherwise(world, sandbox):
+    world.poll(after=100)
+    world.advance()
+
+    assert files_at(sandbox) == {"batch", "batch_output"}
+
+
+def test_what_is_collected_is_deleted_at_the_provider_where_that_is_wanted(a_world, sandbox):
+    world = a_world(10, keeps_remote=False)
+    world.submit()
+    world.finish()
+
+    assert files_at(sandbox) == set()
+    assert set(world.column("outcome")) == {"ok"}
+
+
+def test_a_provider_that_does_not_delete_keeps_no_results_back(a_world, sandbox, faults):
+    faults.calls("files.delete", HttpError(status=403), times=None)
+    world = a_world(10, keeps_remote=False)
+    world.submit()
+
+    world.finish()
+
+    assert set(world.column("outcome")) == {"ok"}
+    assert "still at the provider" in str(world.batch.reason)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from stage_store import contents
 from stage_world import LATENCY
@@ -234,6 +235,26 @@ def test_answers_that_were_carried_over_stay(exported, a_world):
     found = reuse(third.deployment, third.recipe, third.prepare())
 
     assert len(found.carried) == 7
+
+
+def test_what_was_pruned_is_put_back_from_the_bundle(exported):
+    """As docs/howto/command-line.md says it."""
+    before = exported.results()
+    prune_all(exported, include_raw_outputs=True)
+    folder, bundle = export(exported.deployment, exported.request_set)
+    place = exported.layout.manifest.rpartition("/")[0]
+    for file in bundle.files:
+        if file.path.endswith(".zst"):
+            packed = pa.BufferReader(exported.files.read(f"{folder}/{file.path}"))
+            content = pa.CompressedInputStream(packed, "zstd").read()
+            exported.files.write(f"{place}/{file.path.removesuffix('.zst')}", content)
+    exported.files.delete(exported.layout.pruned)
+
+    exported.files.delete(exported.layout.results)
+    exported.advance()
+
+    assert exported.results() == before
+    assert not is_pruned(exported.files, exported.request_set)
 
 
 def test_pruned_twice_it_has_nothing_left_to_remove(exported):

@@ -30,12 +30,17 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: _Count | None = None
 
 
+class _CacheCreation(msgspec.Struct):
+    ephemeral_1h_input_tokens: _Count | None = None
+
+
 class _Usage(msgspec.Struct):
     """`input_tokens` are those that neither came from the cache nor went into it."""
 
     input_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
+    cache_creation: _CacheCreation | None = None
     output_tokens: _Count | None = None
     output_tokens_details: _OutputDetails | None = None
 
@@ -164,10 +169,15 @@ def counts_of_message(body: MessageBody, *, answered: bool) -> Counts:
     """As `counts_of`: our input counts what came from the cache and what went into it, too."""
     usage = body.usage
     if usage is None:
-        return None, None, None, None, int(answered)
-    read, made = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    whole = None if usage.input_tokens is None else usage.input_tokens + read + made
+        return None, None, None, None, None, None, int(answered)
+    read, made = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    aside = (read or 0) + (made or 0)
+    whole = None if usage.input_tokens is None else usage.input_tokens + aside
     details = usage.output_tokens_details
     thought = None if details is None else details.thinking_tokens
     executions = int(answered or bool(usage.output_tokens))
-    return whole, usage.cache_read_input_tokens, usage.output_tokens, thought, executions
+    split = usage.cache_creation or _CacheCreation()
+    for_an_hour = split.ephemeral_1h_input_tokens
+    for_minutes = None if made is None else made - (for_an_hour or 0)
+    cached, output = usage.cache_read_input_tokens, usage.output_tokens
+    return whole, cached, output, thought, for_minutes, for_an_hour, executions

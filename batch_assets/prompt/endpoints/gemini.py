@@ -139,13 +139,13 @@ class GenerateContentEndpoint(Endpoint):
     def counts_in(self, body: GenerateContentBody, *, answered: bool) -> Counts:
         counted = body.usage_metadata
         if counted is None:
-            return None, None, None, None, int(bool(body.candidates))
+            return None, None, None, None, None, None, int(bool(body.candidates))
         thoughts = counted.thoughts_token_count
         known = [each for each in (counted.candidates_token_count, thoughts) if each is not None]
         output = sum(known) if known else None
         executed = int(bool(body.candidates or output))
         cached = counted.cached_content_token_count
-        return counted.prompt_token_count, cached, output, thoughts, executed
+        return counted.prompt_token_count, cached, output, thoughts, None, None, executed
 
     def _tail_with(self, settings: Mapping[str, Any]) -> bytes:
         """What stands behind the prompt: settings by our names, other fields by the API's."""
