@@ -271,3 +271,20 @@ def test_answers_to_ready_made_requests_are_read_alike():
 
     assert ready.judge(line).output == VALUE
     assert ready.line("set-0", b"{}") == b'{"custom_id":"set-0","params":{}}\n'
+
+
+def test_what_went_into_the_cache_is_told_by_how_long_it_stays_there():
+    usage = USAGE | {
+        "cache_creation": {"ephemeral_5m_input_tokens": 150, "ephemeral_1h_input_tokens": 50}
+    }
+
+    found = verdict(TEXTS, a_result(usage=usage))
+
+    assert (found.cache_write_tokens, found.cache_write_1h_tokens) == (150, 50)
+    assert found.input_tokens == 10 + 200 + 3_000
+
+
+def test_what_went_into_the_cache_stays_there_for_minutes_unless_it_is_told():
+    found = verdict(TEXTS, a_result())
+
+    assert (found.cache_write_tokens, found.cache_write_1h_tokens) == (200, None)

@@ -90,7 +90,39 @@ def test_prompts_beyond_a_length_have_prices_of_their_own():
 
     assert price.steps == (0, 272_000)
     assert [unit.input for unit in price.units] == [Decimal(1), Decimal(2)]
-    assert "cache writes, which the usage does not tell, count as input" in price.source
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-4-5"])
+@pytest.mark.parametrize("asked", [1_000, 250_000])
+def test_what_is_written_to_the_cache_costs_what_the_library_says_itself(model, asked):
+    usage = Usage(input_tokens=asked, cached_tokens=300, cache_write_tokens=200, output_tokens=7)
+    price = published(model, PriceList(provider="anthropic"), AT)
+    unit = price.unit(asked)
+
+    theirs = genai_prices.calc_price(
+        genai_prices.Usage(
+            input_tokens=asked, cache_read_tokens=300, cache_write_tokens=200, output_tokens=7
+        ),
+        model,
+        provider_id="anthropic",
+        genai_request_timestamp=AT,
+        price_context={"processing": "batch"},
+    )
+
+    assert unit is not None
+    assert unit.of(usage) == theirs.total_price
+
+
+def test_what_is_kept_in_the_cache_for_an_hour_costs_more():
+    price = published("claude-haiku-4-5", PriceList(provider="anthropic"), AT)
+    million = 1_000_000
+
+    costs = [
+        price.of([Usage(input_tokens=million, **{kind: million})])
+        for kind in ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+    ]
+
+    assert costs == [Decimal("0.05"), Decimal("0.625"), Decimal("1")]
 
 
 @pytest.mark.parametrize(
