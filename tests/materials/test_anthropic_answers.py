@@ -278,13 +278,13 @@ def test_what_went_into_the_cache_is_told_by_how_long_it_stays_there():
         "cache_creation": {"ephemeral_5m_input_tokens": 150, "ephemeral_1h_input_tokens": 50}
     }
 
-    found = verdict(TEXTS, a_result(usage=usage))
+    found = verdict(a_result(usage=usage), TEXTS)
 
     assert (found.cache_write_tokens, found.cache_write_1h_tokens) == (150, 50)
     assert found.input_tokens == 10 + 200 + 3_000
 
 
 def test_what_went_into_the_cache_stays_there_for_minutes_unless_it_is_told():
-    found = verdict(TEXTS, a_result())
+    found = verdict(a_result(), TEXTS)
 
     assert (found.cache_write_tokens, found.cache_write_1h_tokens) == (200, None)
