@@ -105,6 +105,7 @@ settings: {max_output_tokens: 200}
 rows_per_request: 4
 retries: {max_waves: 2, ask_again: [expired], first_wait_seconds: 5, longest_wait_seconds: 50}
 reuse: false
+keeps_remote: false
 provider: second
 approval: required
 canary: 7
@@ -143,6 +144,7 @@ def the_same_in_python(project: Path) -> ba.Inference:
             longest_wait=timedelta(seconds=50),
         ),
         reuse=False,
+        keeps_remote=False,
         provider="second",
         approval="required",
         canary=7,

@@ -27,7 +27,7 @@ def test_several_at_once_keep_to_it_too(a_world: AWorld, lane_at, faults) -> Non
     world.sandbox.state.change_settings({"live_requests_per_minute": 30})
     world.submit()
 
-    world.advance()
+    world.finish()
 
     assert world.column("outcome") == ["ok"] * 90
     assert world.executions["max_executions_of_one_body"] == 1
