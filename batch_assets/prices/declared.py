@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.price import Price, PriceList, Provenance, UnitPrices
-from batch_assets.prices.published import published
+from batch_assets.prices.published import MEDIA, published
 
 #: What a price may be given as; text for those who want every digit as it is.
 Amount = int | float | str | Decimal
@@ -54,11 +54,18 @@ class Prices:
                 f"prices: {', '.join(given)} is given without input; give the price of input too"
             )
 
-    def price(self, model: str, price_list: PriceList | None, at: datetime) -> Price:
-        """The price of a model's batches at that time."""
+    def price(
+        self,
+        model: str,
+        price_list: PriceList | None,
+        at: datetime,
+        *,
+        media: frozenset[str] = MEDIA,
+    ) -> Price:
+        """The price of a model's batches at that time; `media` as `published` takes them."""
         if self.batch_discount is not None:
             discount = _amount("batch_discount", self.batch_discount)
-            return published(model, price_list, at, batch_discount=discount)
+            return published(model, price_list, at, batch_discount=discount, media=media)
         paid = _amount("input", self.input)
         cached, output = self.cached_input, self.output
         return Price(

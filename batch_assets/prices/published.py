@@ -29,26 +29,32 @@ _BATCH = {"processing": "batch"}
 _INPUT, _CACHED, _OUTPUT = "input_mtok", "cache_read_mtok", "output_mtok"
 _WRITE, _WRITE_1H = "cache_write_mtok", "cache_write_1h_mtok"
 
-#: Prices of kinds of tokens that `Usage` does not tell from others.
-_UNTOLD = ("image", "audio", "video")
+#: Kinds of tokens with prices of their own, which `Usage` does not tell from others.
+MEDIA = frozenset({"image", "audio", "video"})
 
 _DECLARE = "declare them: prices of the inference, in USD per million tokens (docs/howto/prices.md)"
 
 
 def published(
-    model: str, price_list: PriceList | None, at: datetime, *, batch_discount: Decimal | None = None
+    model: str,
+    price_list: PriceList | None,
+    at: datetime,
+    *,
+    batch_discount: Decimal | None = None,
+    media: frozenset[str] = MEDIA,
 ) -> Price:
     """The published price of a model's answers at that time, in the tier that the list names.
 
     `batch_discount` is the share taken off the standard price where no batch price is published;
-    what is asked live costs the standard price, without it.
+    what is asked live costs the standard price, without it. `media` are those of MEDIA that
+    requests or answers may have: of others no price matters.
     """
     if price_list is None:
         return _unknown(
             f"the provider is at an address of its own, whose prices are not known: {_DECLARE}"
         )
     day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    price = _looked_up(model, price_list.provider, price_list.tier, day, batch_discount)
+    price = _looked_up(model, price_list.provider, price_list.tier, day, batch_discount, media)
     if price.is_known and price_list.note:
         return Price(
             provenance=price.provenance,
@@ -60,7 +66,12 @@ def published(
 
 @lru_cache(maxsize=64)
 def _looked_up(
-    model: str, provider_id: str, tier: Tier, day: datetime, batch_discount: Decimal | None
+    model: str,
+    provider_id: str,
+    tier: Tier,
+    day: datetime,
+    batch_discount: Decimal | None,
+    media: frozenset[str],
 ) -> Price:
     snapshot = _snapshot()
     provider = next((each for each in snapshot.providers if each.id == provider_id), None)
@@ -78,7 +89,7 @@ def _looked_up(
     has_batch_price = tier is Tier.BATCH and _has_batch_price(found, day)
     prices = found.get_prices(day, _BATCH if has_batch_price else None)
     kinds = {name: value for name, value in prices.__dict__.items() if value is not None}
-    if untold := sorted(name for name in kinds if any(kind in name for kind in _UNTOLD)):
+    if untold := sorted(name for name in kinds if any(kind in name for kind in media)):
         return _unknown(
             f"{named} has prices of its own for {', '.join(untold)}, tokens that the usage does "
             f"not tell from others: {_DECLARE}"

@@ -181,6 +181,7 @@ class Packs(Packing):
         self.arrow_type = output.arrow_type
         self.constant_bytes = self._pack.constant_bytes
         self.envelope = self._pack.envelope
+        self.media = self._pack.media
         #: Of what determines the answer to an item, whatever the size of its pack.
         self.seed = "\n".join([self.url, self._pack.shape_digest, *self._items.shape])
 

@@ -16,6 +16,9 @@ from batch_assets.prompt.parts import Part
 from batch_assets.prompt.template import Renderer
 from batch_assets.prompt.texts import FieldText, template_text
 
+#: What a prompt of which nothing is known may have beside text.
+ANY_MEDIA = frozenset({"image", "audio", "video"})
+
 #: A user message: one template, or several parts of which strings are templates.
 UserMessage = str | Sequence[str | Part]
 
@@ -89,6 +92,16 @@ class Prompt:
                 source.fields if isinstance(source, Part) else Renderer(source, message).fields
             )
         return tuple(sorted(named))
+
+    def media(self) -> frozenset[str]:
+        """What its messages may have beside text: image, audio, video; of a call, anything.
+
+        A document's pages are taken for images.
+        """
+        if self.call is not None:
+            return ANY_MEDIA
+        kinds = {source.kind for source, _ in self._templates() if isinstance(source, Part)}
+        return frozenset({"image" if kind == "file" else kind for kind in kinds})
 
     def texts(self) -> tuple[str, ...]:
         """The templates of its messages; of parts beside text and of a call there is none."""

@@ -11,7 +11,7 @@ from batch_assets.prompt.answers import AnswerLine, Verdict
 from batch_assets.prompt.endpoints.catalogue import endpoint_named
 from batch_assets.prompt.endpoints.endpoint import Endpoint
 from batch_assets.prompt.output import Output
-from batch_assets.prompt.prompt import Prompt
+from batch_assets.prompt.prompt import ANY_MEDIA, Prompt
 
 
 class ReadyRequests:
@@ -30,6 +30,8 @@ class ReadyRequests:
         self.model = endpoint.model
         self.output = endpoint.output
         self.envelope = endpoint.envelope
+        #: Nobody looks into the bodies.
+        self.media = ANY_MEDIA
         self.arrow_type = endpoint.arrow_type
         #: What no row changes; prompt, schema and parameters are the rows' own.
         self.shape_parts: Mapping[str, str] = {"endpoint": endpoint.url, "model": endpoint.model}

@@ -70,11 +70,12 @@ def price_of(
     """The price of the inference's batches: as declared, else as the snapshot has it, which was
     taken when the request set was written, else as published at that time.
     """
+    media = recipe.endpoint.media
     if recipe.prices is not None:
-        return recipe.prices.price(recipe.model, provider.price_list, at)
+        return recipe.prices.price(recipe.model, provider.price_list, at, media=media)
     if snapshot is not None and snapshot.is_known:
         return snapshot
-    return published(recipe.model, provider.price_list, at)
+    return published(recipe.model, provider.price_list, at, media=media)
 
 
 def quote_of(

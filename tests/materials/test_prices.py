@@ -16,6 +16,7 @@ import batch_assets as ba
 from batch_assets.domain.price import PriceList, Provenance
 from batch_assets.domain.usage import Usage
 from batch_assets.prices.published import published
+from batch_assets.prompt import Audio, File, Image, Prompt
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 OPENAI = PriceList(provider="openai")
@@ -111,6 +112,34 @@ def test_what_is_written_to_the_cache_costs_what_the_library_says_itself(model, 
 
     assert unit is not None
     assert unit.of(usage) == theirs.total_price
+
+
+def test_prices_of_media_that_no_request_has_do_not_matter():
+    google = PriceList(provider="google")
+
+    of_texts = published("gemini-2.5-flash", google, AT, media=frozenset())
+    of_images = published("gemini-2.5-flash", google, AT, media=frozenset({"image"}))
+    of_audio = published("gemini-2.5-flash", google, AT, media=frozenset({"audio"}))
+
+    assert of_texts.provenance is Provenance.PUBLISHED
+    assert of_images.units == of_texts.units
+    assert of_audio.provenance is Provenance.UNKNOWN
+    assert "audio" in of_audio.source
+
+
+@pytest.mark.parametrize(
+    ("prompt", "media"),
+    [
+        (Prompt(user="{{ word }}"), set()),
+        (Prompt(field="word"), set()),
+        (Prompt(user=["Look", Image(url="{{ word }}")]), {"image"}),
+        (Prompt(user=["Read", File(column="word")]), {"image"}),
+        (Prompt(user=["Hear", Audio(column="word")]), {"audio"}),
+        (Prompt(call=lambda word: word), {"audio", "image", "video"}),
+    ],
+)
+def test_a_prompt_says_what_its_messages_may_have_beside_text(prompt, media):
+    assert prompt.media() == media
 
 
 def test_what_is_kept_in_the_cache_for_an_hour_costs_more():

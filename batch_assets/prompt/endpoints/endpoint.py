@@ -81,6 +81,8 @@ class Endpoint(ABC):
     #: Fields that the prompt fills beside `prompt_field`; a row's own body may bring them.
     prompt_fields: ClassVar[Known] = {}
     body_type: ClassVar[type[Body]]
+    #: What an answer has beside text.
+    answer_media: ClassVar[frozenset[str]] = frozenset()
     #: What an answer has, for the error about one that has not.
     answer_name: ClassVar[str]
 
@@ -95,6 +97,8 @@ class Endpoint(ABC):
             settings = as_called_here(settings, self.aliases)
             check_settings(settings, self.url, known, self.reserved_settings)
         self.model = model
+        #: What requests and answers may have beside text: image, audio, video.
+        self.media = prompt.media() | self.answer_media
         self.output = output
         with about("output"):
             self.arrow_type = self.arrow_type_of(output, settings)

@@ -64,6 +64,7 @@ class _ImagesBody(Body):
 class ImagesEndpoint(Endpoint):
     """Images for a text. The output is the JSON text of the answer's `data`."""
 
+    answer_media = frozenset({"image"})
     url = "/v1/images/generations"
     prompt_field = "prompt"
     dialect = "text"
