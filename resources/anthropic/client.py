@@ -32,14 +32,14 @@ from batch_assets.resources.anthropic.replies import (
 )
 from batch_assets.resources.anthropic.shard_body import ShardBody
 from batch_assets.resources.border import Border
-from batch_assets.resources.openai.replies import (
+from batch_assets.resources.openai.replies import page_of
+from batch_assets.resources.patience import Patience
+from batch_assets.resources.replies import (
     CursorGone,
     Unreadable,
     check_length,
-    page_of,
     text_of,
 )
-from batch_assets.resources.patience import Patience
 
 #: Where batches are created (`resources/messages/batches.py`).
 BATCHES = "/v1/messages/batches"

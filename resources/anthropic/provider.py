@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
-    DeclarationError,
     ProviderUnavailable,
     ProviderUnreachable,
     RequestRefused,
@@ -26,10 +25,11 @@ from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Phase, Provider, ProviderBatch
 from batch_assets.domain.request import mark_of
 from batch_assets.domain.shard import Limits
-from batch_assets.resources.openai.lists import may_be_since, read_back
-from batch_assets.resources.openai.replies import text_of
-from batch_assets.resources.openai.search import BatchSearch
+from batch_assets.resources.address import host_of
+from batch_assets.resources.lists import may_be_since, read_back
 from batch_assets.resources.patience import Patience
+from batch_assets.resources.replies import text_of
+from batch_assets.resources.search import BatchSearch
 
 if TYPE_CHECKING:
     from batch_assets.resources.anthropic.client import AnthropicClient
@@ -84,7 +84,7 @@ class AnthropicProvider(Provider):
         self._workspace_id = workspace_id
         self._base_url = base_url or ANTHROPIC_URL
         self._betas = tuple(betas)
-        host = _host(self._base_url)
+        host = host_of(self._base_url, example=ANTHROPIC_URL)
         own_host = None if host == urlsplit(ANTHROPIC_URL).hostname else host
         self._account = account or "/".join(filter(None, ("anthropic", own_host, workspace_id)))
         self._price_list = _price_list(own_host, price_list)
@@ -261,21 +261,6 @@ def _named(batches: Sequence[ProviderBatch]) -> str:
     ]
     more = len(batches) - len(named)
     return " or ".join([*named, f"one of {more} more"] if more else named)
-
-
-def _host(base_url: str) -> str:
-    """The host name of an address without credentials. Raises DeclarationError for any other."""
-    try:
-        url = urlsplit(base_url)
-        usable = url.scheme in ("http", "https") and url.port != 0 and url.username is None
-    except ValueError:
-        usable = False
-    if not usable or not url.hostname:
-        raise DeclarationError(
-            "base_url must be an http or https address without a user name, such as "
-            f"{ANTHROPIC_URL}"
-        )
-    return url.hostname
 
 
 def _price_list(own_host: str | None, named: str | None) -> PriceList | None:

@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from batch_assets.domain.provider import Phase, ProviderBatch
-from batch_assets.resources.openai.replies import Unreadable, field_of, required_text, text_of
+from batch_assets.resources.replies import (
+    Unreadable,
+    field_of,
+    required_text,
+    text_of,
+)
 
 PHASES = {"in_progress": Phase.OPEN, "canceling": Phase.OPEN, "ended": Phase.ENDED}
 

@@ -19,7 +19,6 @@ from batch_assets.domain.batch import Account
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
     BatchAssetsError,
-    DeclarationError,
     ProviderUnreachable,
     ReplyLost,
     RequestRefused,
@@ -27,6 +26,7 @@ from batch_assets.domain.errors import (
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
+from batch_assets.resources.address import host_of
 from batch_assets.resources.gemini.place import BUCKET, Place
 from batch_assets.resources.gemini.replies import created_at, key_of, text_of
 from batch_assets.resources.gemini.search import CLOCK_SKEW, BatchSearch, listed
@@ -85,7 +85,7 @@ class GeminiProvider(Provider):
         self._place = place
         own_url = _url_of(place)
         self._base_url = (base_url or own_url).rstrip("/")
-        host = _host(self._base_url)
+        host = host_of(self._base_url, example=GEMINI_URL)
         is_own = host == urlsplit(own_url).hostname
         self._account = account or _account(place, None if is_own else host)
         self._price_list = _price_list(None if is_own else host, price_list)
@@ -278,20 +278,6 @@ def _url_of(place: Place | None) -> str:
             return f"https://aiplatform.{place.location}.rep.googleapis.com"
         case _:
             return f"https://{place.location}-aiplatform.googleapis.com"
-
-
-def _host(base_url: str) -> str:
-    """The host name of an address without credentials. Raises DeclarationError for any other."""
-    try:
-        url = urlsplit(base_url)
-        usable = url.scheme in ("http", "https") and url.port != 0 and url.username is None
-    except ValueError:
-        usable = False
-    if not usable or not url.hostname:
-        raise DeclarationError(
-            f"base_url must be an http or https address without a user name, such as {GEMINI_URL}"
-        )
-    return url.hostname
 
 
 def _price_list(other_host: str | None, named: str | None) -> PriceList | None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.price import PriceList, Tier
+from batch_assets.resources.address import host_of
 from batch_assets.resources.live.caller import Caller
 from batch_assets.resources.live.lane import LiveLane
 from batch_assets.resources.live.pace import Pace
@@ -86,7 +87,7 @@ class LiveResource(ProviderResource):
 
     def check(self) -> None:
         super().check()
-        _host(self._address())
+        host_of(self._address(), example=_OWN["openai"])
         if self.wire != "openai" and (self.organization or self.project):
             raise DeclarationError("organization and project are OpenAI's: leave them out")
         if self.wire != "anthropic" and self.betas:
@@ -94,7 +95,7 @@ class LiveResource(ProviderResource):
 
     def create_resource(self, context: dg.InitResourceContext) -> LiveLane:
         api_key, key_variable = self.key()
-        host = _host(self._address())
+        host = host_of(self._address(), example=_OWN["openai"])
         return LiveLane(
             account=self.account or self._account(host),
             limits=self.limits(),
@@ -151,18 +152,3 @@ class LiveResource(ProviderResource):
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=self.tokens_per_minute,
         )
-
-
-def _host(base_url: str) -> str:
-    """The host of an address without credentials. Raises DeclarationError for any other."""
-    try:
-        url = urlsplit(base_url)
-        usable = url.scheme in ("http", "https") and url.port != 0 and url.username is None
-    except ValueError:
-        usable = False
-    if not usable or not url.hostname:
-        raise DeclarationError(
-            "base_url must be an http or https address without a user name, such as "
-            f"{_OWN['openai']}"
-        )
-    return url.hostname

@@ -28,8 +28,8 @@ from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
 from batch_assets.resources.border import Border
 from batch_assets.resources.mistral.errors import ERRORS
 from batch_assets.resources.mistral.replies import described
-from batch_assets.resources.openai.replies import check_length, check_whole
 from batch_assets.resources.patience import Patience
+from batch_assets.resources.replies import check_length, check_whole
 
 #: Jobs or files per list call, the SDK's default (`client/jobs.py`, `client/files.py`).
 PAGE = 100

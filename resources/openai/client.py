@@ -25,18 +25,17 @@ from batch_assets.resources.border import Border
 from batch_assets.resources.openai.errors import ERRORS
 from batch_assets.resources.openai.options import CreateOptions
 from batch_assets.resources.openai.profile import Listing
-from batch_assets.resources.openai.replies import (
+from batch_assets.resources.openai.replies import described, page_of
+from batch_assets.resources.patience import Patience
+from batch_assets.resources.replies import (
     CursorGone,
     NotListed,
     check_length,
     check_whole,
-    described,
-    page_of,
     required_text,
     text_of,
 )
-from batch_assets.resources.openai.search import PAGE
-from batch_assets.resources.patience import Patience
+from batch_assets.resources.search import PAGE
 
 #: Files per list call (`file_list_params.py`: 1 to 10,000).
 FILE_PAGE = 1_000

@@ -6,7 +6,7 @@ import httpx2
 import openai
 
 from batch_assets.resources.border import HttpError, SdkErrors
-from batch_assets.resources.openai.replies import Unreadable
+from batch_assets.resources.replies import Unreadable
 
 
 def _answer(error: Exception) -> HttpError | None:

@@ -27,16 +27,13 @@ from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import Provider, ProviderBatch, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
-from batch_assets.resources.openai.lists import Page, may_be_since, read_back
+from batch_assets.resources.lists import Page, may_be_since, read_back
 from batch_assets.resources.openai.options import CreateOptions
 from batch_assets.resources.openai.profile import OPENAI, Listing, Profile
-from batch_assets.resources.openai.replies import (
-    NotListed,
-    key_of,
-    text_of,
-)
-from batch_assets.resources.openai.search import BatchSearch
+from batch_assets.resources.openai.replies import key_of
 from batch_assets.resources.patience import Patience
+from batch_assets.resources.replies import NotListed, text_of
+from batch_assets.resources.search import BatchSearch
 
 if TYPE_CHECKING:
     from batch_assets.resources.openai.client import OpenAIClient

@@ -6,26 +6,20 @@ Compatible servers send times as digits or as ISO text, errors as a plain list o
 "" for a file that is not.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from batch_assets.domain.batch import BatchProblem
 from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch
 from batch_assets.domain.usage import Usage
 from batch_assets.resources.openai.profile import OPENAI, Profile
-
-
-class Unreadable(ValueError):
-    """A reply came, and it does not hold what the API promises."""
-
-
-class NotListed(LookupError):
-    """The server has no such list: it speaks a part of the API only."""
-
-
-class CursorGone(LookupError):
-    """The list cannot be entered there: the server knows the cursor's batch or file no more."""
+from batch_assets.resources.replies import (
+    Unreadable,
+    created_at,
+    field_of,
+    number_of,
+    required_text,
+    text_of,
+)
 
 
 def described(reply: object, profile: Profile = OPENAI) -> ProviderBatch:
@@ -43,9 +37,9 @@ def described(reply: object, profile: Profile = OPENAI) -> ProviderBatch:
         input_file_id=text_of(batch, "input_file_id"),
         output_file_id=text_of(batch, "output_file_id"),
         error_file_id=text_of(batch, "error_file_id"),
-        completed=_number(field_of(counts, "completed")),
-        failed=_number(field_of(counts, "failed")),
-        total=_number(field_of(counts, "total")),
+        completed=number_of(field_of(counts, "completed")),
+        failed=number_of(field_of(counts, "failed")),
+        total=number_of(field_of(counts, "total")),
         problems=_problems(field_of(batch, "errors") or field_of(batch, "error")),
         usage=_usage(field_of(batch, "usage")),
     )
@@ -54,37 +48,6 @@ def described(reply: object, profile: Profile = OPENAI) -> ProviderBatch:
 def key_of(batch: object) -> str | None:
     """The key that we gave the batch in its metadata."""
     return text_of(field_of(batch, "metadata"), KEY_METADATA)
-
-
-def created_at(entry: object) -> int | None:
-    """Unix seconds; a time in ISO's form that names no zone is in UTC."""
-    time = field_of(entry, "created_at")
-    seconds = _number(time)
-    if seconds is None and isinstance(time, str):
-        with suppress(ValueError, OverflowError):
-            moment = datetime.fromisoformat(time)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return int(moment.timestamp())
-    return seconds
-
-
-def field_of(value: object, name: str) -> object:
-    """The field of a model of the SDK or of plain JSON; None where there is none."""
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-
-
-def text_of(value: object, name: str) -> str | None:
-    """The field where it is a text that is not empty."""
-    found = field_of(value, name)
-    return found if isinstance(found, str) and found else None
-
-
-def required_text(reply: object, name: str) -> str:
-    """A field that the API promises. Raises Unreadable without it."""
-    text = text_of(reply, name)
-    if text is None:
-        raise Unreadable(f"the reply has no {name}")
-    return text
 
 
 def page_of(reply: object, after: str | None, *, is_whole: bool) -> tuple[list[object], str | None]:
@@ -108,27 +71,6 @@ def page_of(reply: object, after: str | None, *, is_whole: bool) -> tuple[list[o
     return entries, cursor
 
 
-def check_length(headers: Mapping[str, str], received: int) -> None:
-    """Raise Unreadable unless as many bytes came as the reply announced.
-
-    The HTTP client checks a plain reply itself. It does not where a proxy sends it in chunks and
-    keeps the header. The length of an encoded reply is that of its encoded form: not compared.
-    """
-    announced = _number(headers.get("content-length"))
-    if announced not in (None, received) and "content-encoding" not in headers:
-        raise Unreadable(f"{received:,} bytes came of {announced:,} announced")
-
-
-def check_whole(file: object, received: int) -> None:
-    """Raise Unreadable where less came than the server says the file has.
-
-    More is let pass: a server that does not count says 0.
-    """
-    size = _number(field_of(file, "bytes"))
-    if size is not None and received < size:
-        raise Unreadable(f"{received:,} bytes came of a file of {size:,}")
-
-
 def _moment(batch: object) -> datetime:
     seconds = created_at(batch)
     if seconds is None:
@@ -149,7 +91,7 @@ def _problems(errors: object) -> tuple[BatchProblem, ...]:
         BatchProblem(
             code=text_of(entry, "code"),
             message=text_of(entry, "message"),
-            line=_number(field_of(entry, "line")),
+            line=number_of(field_of(entry, "line")),
         )
         for entry in entries
     )
@@ -162,17 +104,8 @@ def _usage(usage: object) -> Usage | None:
     of_input = field_of(usage, "input_tokens_details")
     of_output = field_of(usage, "output_tokens_details")
     return Usage(
-        input_tokens=_number(field_of(usage, "input_tokens")) or 0,
-        cached_tokens=_number(field_of(of_input, "cached_tokens")) or 0,
-        output_tokens=_number(field_of(usage, "output_tokens")) or 0,
-        reasoning_tokens=_number(field_of(of_output, "reasoning_tokens")) or 0,
+        input_tokens=number_of(field_of(usage, "input_tokens")) or 0,
+        cached_tokens=number_of(field_of(of_input, "cached_tokens")) or 0,
+        output_tokens=number_of(field_of(usage, "output_tokens")) or 0,
+        reasoning_tokens=number_of(field_of(of_output, "reasoning_tokens")) or 0,
     )
-
-
-def _number(value: object) -> int | None:
-    if not isinstance(value, int | float | str):
-        return None
-    try:
-        return int(float(value))
-    except (OverflowError, ValueError):
-        return None

@@ -8,7 +8,8 @@ import pytest
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime
 from batch_assets.domain.provider import Provider, ProviderBatch
-from batch_assets.resources.openai import client, search
+from batch_assets.resources import search
+from batch_assets.resources.openai import client
 from batch_assets.sandbox import ManualClock
 
 LIST = "GET /v1/batches"

@@ -7,7 +7,8 @@ import pytest
 
 from batch_assets.domain.errors import BatchUnknown
 from batch_assets.domain.shard import Limits
-from batch_assets.resources.openai import client, search
+from batch_assets.resources import search
+from batch_assets.resources.openai import client
 from batch_assets.sandbox import SlowAnswer
 from batch_assets.stages.poll import OVERDUE, PollReport, poll_due, poll_if_overdue
 

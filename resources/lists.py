@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from batch_assets.domain.errors import ProviderUnavailable
-from batch_assets.resources.openai.replies import CursorGone, created_at
+from batch_assets.resources.replies import CursorGone, created_at
 
 #: How far the provider's clock and ours may disagree. A page more of a list costs nothing, and a
 #: batch that is overlooked is paid for twice.

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused
 from batch_assets.domain.provider import ProviderBatch
-from batch_assets.resources.openai.replies import CursorGone, NotListed, text_of
+from batch_assets.resources.replies import CursorGone, NotListed, text_of
 
 #: Batches per list call (`batch_list_params.py`: 1 to 100).
 PAGE = 100
