@@ -48,6 +48,9 @@ if TYPE_CHECKING:
         CorpusError,
         DeclarationError,
     )
+    from batch_assets.domain.stragglers import (
+        Stragglers,
+    )
     from batch_assets.domain.wave import (
         RetryPolicy,
     )
@@ -152,6 +155,7 @@ _HOMES = {
     "Rows": "batch_assets.corpus",
     "SqlCorpus": "batch_assets.corpus.sql",
     "StaticKeys": "batch_assets.corpus.partitioning",
+    "Stragglers": "batch_assets.domain.stragglers",
     "TimeWindows": "batch_assets.corpus.partitioning",
     "VllmResource": "batch_assets.resources.vllm",
     "batch_inference": "batch_assets.inference",
@@ -202,6 +206,7 @@ __all__ = [
     "Rows",
     "SqlCorpus",
     "StaticKeys",
+    "Stragglers",
     "TimeWindows",
     "VllmResource",
     "batch_inference",

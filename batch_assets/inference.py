@@ -17,6 +17,7 @@ from batch_assets.domain.checks import Checks
 from batch_assets.domain.errors import DeclarationError, about
 from batch_assets.domain.item import is_inference_name
 from batch_assets.domain.kinds import default_endpoint
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.jobs import inference_jobs
 from batch_assets.operations.discovery import discovery_sensor
@@ -86,6 +87,9 @@ class Inference:
     prices: Prices | None = None
     #: Key of the provider's resource in the deployment.
     provider: str = "openai"
+    #: When what the provider has not answered is asked live, at the standard price. It spends more
+    #: money of itself; None never does.
+    stragglers: Stragglers | None = None
     #: What is demanded of the answers of each partition, and what stands before its bundle.
     checks: Checks = field(default_factory=Checks)
     #: Partitions that a run of a backfill takes at once.
@@ -119,6 +123,12 @@ class Inference:
                 "are asked first, 1 at least, or leave it out",
                 setting="canary",
             )
+        if self.stragglers is not None and self.stragglers.provider == self.provider:
+            raise DeclarationError(
+                f"inference {self.name}: stragglers are asked by {self.provider}, which has them: "
+                "name a lane, such as openai_live, or leave stragglers out",
+                setting="stragglers",
+            )
         conditions_of(self.automation)
         freshness_of(self.fresh_within_hours)
         recipe = self.recipe()
@@ -145,6 +155,7 @@ class Inference:
             prices=self.prices,
             needs_approval=self.approval == "required",
             canary=self.canary,
+            stragglers=self.stragglers,
         )
 
     def _endpoint(self) -> Endpoint | ReadyRequests | Packs:

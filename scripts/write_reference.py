@@ -46,6 +46,7 @@ from batch_assets.component.prompts import (
     PartModel,
     PromptModel,
 )
+from batch_assets.component.stragglers import StragglersModel
 from batch_assets.domain.batch import MOVES, BatchState
 from batch_assets.domain.kinds import BUILT_IN
 from batch_assets.domain.outcome import Outcome
@@ -86,6 +87,7 @@ SETTINGS = {
     "`audio` in a part; in Python `Audio`": AudioModel,
     "`retries`; in Python `RetryPolicy`, with times as timedelta": RetriesModel,
     "`prices`; in Python `Prices`": PricesModel,
+    "`stragglers`; in Python `Stragglers`": StragglersModel,
     "`checks`; in Python `Checks`": ChecksModel,
     "a check; in Python `Check`, a number, or `off`": CheckModel,
     "Run configuration of the collecting assets": CollectConfig,

@@ -15,6 +15,7 @@ from batch_assets.domain.checks import Checks
 from batch_assets.domain.provider import Phase, ProviderBatch
 from batch_assets.domain.request import RequestSetDigest
 from batch_assets.domain.shard import Shard
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.prompt import Prompt, output_of
 from batch_assets.prompt.packs import endpoint_of
@@ -63,6 +64,7 @@ def a_recipe(
     canary: int | None = None,
     needs_approval: bool = False,
     checks: Checks | None = None,
+    stragglers: Stragglers | None = None,
 ) -> Recipe:
     """An inference over the corpus, compiled."""
     return Recipe(
@@ -83,6 +85,7 @@ def a_recipe(
         canary=canary,
         needs_approval=needs_approval,
         checks=checks or Checks(),
+        stragglers=stragglers,
     )
 
 

@@ -19,6 +19,7 @@ from batch_assets.assets.metadata import (
     pending_metadata,
     raw_outputs_metadata,
 )
+from batch_assets.assets.money import known
 from batch_assets.assets.partitions_per_run import PartitionsPerRun
 from batch_assets.assets.progress import batch_counts, progress_metadata
 from batch_assets.assets.results_metadata import results_metadata
@@ -40,6 +41,7 @@ from batch_assets.stages.plan import layout_of, live_batches
 from batch_assets.stages.poll import poll_if_overdue
 from batch_assets.stages.quality import Examination, rules_of
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.rescue import RescueNews
 from batch_assets.stages.resolve import Resolution
 from batch_assets.stages.results import results_schema
 
@@ -210,7 +212,12 @@ class _CollectRun:
                 f"nothing of partition {partition_key} was ever submitted: materialize "
                 f"{keys.batches.to_user_string()} first"
             )
-        state = advance(deployment, self._recipe, request_set)
+        state = advance(
+            deployment,
+            self._recipe,
+            request_set,
+            on_rescue=lambda news: self._say_rescue(partition_key, news),
+        )
         if isinstance(state, Pending):
             if state.progress.stopped and not state.progress.open:
                 raise ArtifactError(_why_stopped(deployment, state))
@@ -256,6 +263,21 @@ class _CollectRun:
             metadata |= progress_metadata(each, self._expected, now)
         yield dg.AssetObservation(
             asset_key=self._keys.batches, partition=partition_key, metadata=metadata
+        )
+
+    def _say_rescue(self, partition_key: str, news: RescueNews) -> None:
+        """Tell at once what is asked live: that costs more, and may take its time."""
+        self._context.log.warning(f"{partition_key}: {news.said}")
+        usd = None if news.quote is None else news.quote.usd
+        metadata = {
+            "stragglers": news.said,
+            **known("stragglers_requests", news.requests or None),
+            **known("stragglers_usd", None if usd is None else float(usd)),
+        }
+        self._context.log_event(
+            dg.AssetObservation(
+                asset_key=self._keys.batches, partition=partition_key, metadata=metadata
+            )
         )
 
     def _say_collected(

@@ -27,6 +27,8 @@ class InferenceKeys:
     inference: str
     #: Resource key of the provider.
     provider: str
+    #: That of the lane which stragglers are asked by; None where they are not.
+    lane: str | None = None
     #: Keys of those of its ASSETS that a translation gave other keys.
     translated: Mapping[str, dg.AssetKey] = field(default_factory=dict)
 
@@ -102,4 +104,4 @@ class InferenceKeys:
 
     @property
     def resources(self) -> set[str]:
-        return {LEDGER, FILES, self.provider}
+        return {LEDGER, FILES, self.provider, *([] if self.lane is None else [self.lane])}

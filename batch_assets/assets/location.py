@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import dagster as dg
 
 from batch_assets.assets.keys import FILES, LEDGER, InferenceKeys
-from batch_assets.files.layout import ASSET_METADATA, INFERENCE_METADATA, PROVIDER_METADATA
+from batch_assets.domain.stragglers import Stragglers
+from batch_assets.files.layout import (
+    AFTER_HOURS_METADATA,
+    ASSET_METADATA,
+    INFERENCE_METADATA,
+    LANE_METADATA,
+    PROVIDER_METADATA,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +25,8 @@ class LocatedInference:
     partitions: dg.PartitionsDefinition[str]
     #: Of its collecting runs.
     partitions_per_run: int
+    #: When what its provider has not answered is asked live; None never does it.
+    stragglers: Stragglers | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +37,10 @@ class Location:
 
     @property
     def providers(self) -> list[str]:
-        """Resource keys of the providers."""
-        return sorted({inference.keys.provider for inference in self.inferences.values()})
+        """Resource keys of the providers, lanes that stragglers are asked by among them."""
+        keys = [inference.keys for inference in self.inferences.values()]
+        lanes = {each.lane for each in keys if each.lane is not None}
+        return sorted({each.provider for each in keys} | lanes)
 
     @property
     def resources(self) -> set[str]:
@@ -51,9 +62,15 @@ def location_of(defs: dg.Definitions) -> Location:
 
 def _located(name: str, own: Sequence[dg.AssetsDefinition]) -> LocatedInference:
     specs = [spec for assets in own for spec in assets.specs]
+    said = specs[0].metadata
+    lane = said.get(LANE_METADATA)
+    stragglers = None
+    if lane is not None:
+        stragglers = Stragglers(provider=lane, after_hours=said[AFTER_HOURS_METADATA])
     keys = InferenceKeys(
         inference=name,
-        provider=specs[0].metadata[PROVIDER_METADATA],
+        provider=said[PROVIDER_METADATA],
+        lane=lane,
         translated={spec.metadata[ASSET_METADATA]: spec.key for spec in specs},
     )
     [collect] = [assets for assets in own if assets.op.name == keys.collect_op]
@@ -61,4 +78,9 @@ def _located(name: str, own: Sequence[dg.AssetsDefinition]) -> LocatedInference:
     assert collect.backfill_policy is not None
     width = collect.backfill_policy.max_partitions_per_run
     assert width is not None
-    return LocatedInference(keys=keys, partitions=collect.partitions_def, partitions_per_run=width)
+    return LocatedInference(
+        keys=keys,
+        partitions=collect.partitions_def,
+        partitions_per_run=width,
+        stragglers=stragglers,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from batch_assets.assets.money import quote_entries
+from batch_assets.assets.money import quote_entries, stragglers_entries
 from batch_assets.assets.tables import (
     batches_entries,
     difference_table,
@@ -18,6 +18,7 @@ from batch_assets.assets.tables import (
 from batch_assets.domain.batch import Batch, BatchState
 from batch_assets.domain.control import Waiting
 from batch_assets.domain.plain_text import both_ends, cell
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.files import Files
 from batch_assets.files.manifest import Manifest
 from batch_assets.prompt.envelope import Envelope
@@ -30,7 +31,11 @@ from batch_assets.stages.submit import Submission
 
 
 def requests_metadata(
-    manifest: Manifest, found: Difference, files: Files, envelope: Envelope
+    manifest: Manifest,
+    found: Difference,
+    files: Files,
+    envelope: Envelope,
+    stragglers: Stragglers | None = None,
 ) -> Mapping[str, Any]:
     """Counts, the quote, what is other than before, and the shards of a request set."""
     return {
@@ -41,6 +46,7 @@ def requests_metadata(
         "estimated_prompt_tokens": manifest.tokens,
         "token_estimate": manifest.token_method,
         **quote_entries(found.quote),
+        **stragglers_entries(stragglers, found.live_quote),
         **_difference(found),
         "request_set": manifest.digest,
         "model": manifest.model,

@@ -6,6 +6,7 @@ from typing import Any
 
 from batch_assets.domain.plain_text import cell
 from batch_assets.domain.price import Price, UnitPrices
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.stages.bill import Bill
 from batch_assets.stages.quote import Quote
 
@@ -20,6 +21,19 @@ def quote_entries(quote: Quote) -> Mapping[str, Any]:
         "quote": str(quote),
         "quote_basis": cell(quote.basis),
         **price_entries(quote.price),
+    }
+
+
+def stragglers_entries(stragglers: Stragglers | None, quote: Quote | None) -> Mapping[str, Any]:
+    """What asking live would cost what is not answered in time; nothing where nothing is."""
+    if stragglers is None or quote is None:
+        return {}
+    return {
+        "stragglers": f"what is not answered {stragglers.after_hours:g} h after it is submitted is "
+        f"asked live by {stragglers.provider}, at its price: {quote} if that were all of it",
+        **_usd("stragglers_usd", quote.usd),
+        **_usd("stragglers_at_most_usd", quote.most_usd),
+        "stragglers_price_source": quote.price.source,
     }
 
 
@@ -61,8 +75,17 @@ def cost_entries(bill: Bill, items: int) -> Mapping[str, Any]:
         **_usd("cost_per_item_usd", per_item),
         "cost": "unknown" if bill.usd is None else in_words(bill.usd),
         **price_entries(bill.price),
+        **_price_of_stragglers(bill),
         **known("answers_without_usage", bill.untold or None),
     }
+
+
+def _price_of_stragglers(bill: Bill) -> Mapping[str, Any]:
+    """Where the last wave was paid at another price than the first."""
+    last = bill.prices[-1]
+    if last == bill.price:
+        return {}
+    return {f"stragglers_{name}": said for name, said in price_entries(last).items()}
 
 
 def in_words(usd: Decimal) -> str:

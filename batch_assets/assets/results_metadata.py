@@ -108,8 +108,9 @@ def _cache_writes(usage: Usage) -> Mapping[str, Any]:
 def _wave_rows(resolution: Resolution) -> Iterator[Mapping[str, Any]]:
     """What each wave brought, used and cost."""
     request_set = resolution.request_set
-    waves = zip(resolution.summary.waves, resolution.bill.waves, strict=True)
-    for number, (wave, cost) in enumerate(waves):
+    bill = resolution.bill
+    waves = zip(resolution.summary.waves, bill.waves, bill.prices, strict=False)
+    for number, (wave, cost, price) in enumerate(waves):
         if number == 0 and not request_set.is_wave_zero_sent and not request_set.carried:
             continue  # a canary went first, and nothing was carried over
         yield {
@@ -123,12 +124,15 @@ def _wave_rows(resolution: Resolution) -> Iterator[Mapping[str, Any]]:
             "input_tokens": wave.usage.input_tokens,
             "output_tokens": wave.usage.output_tokens,
             "cost": "unknown" if cost is None else in_words(cost),
+            "price": price.source if price.is_known else price.provenance.value,
         }
 
 
 def _what(request_set: RequestSet, wave: int) -> str:
     if wave == 0 and not request_set.is_wave_zero_sent:
         return "carried over"
+    if request_set.is_live(wave):
+        return "stragglers, live"
     released = request_set.released_wave
     is_canary = request_set.canary is not None and (released is None or wave < released)
     return "canary" if is_canary else "asked"

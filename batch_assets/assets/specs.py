@@ -14,7 +14,13 @@ from batch_assets.assets.keys import ASSETS, FILES, InferenceKeys
 from batch_assets.assets.results_metadata import column_schema
 from batch_assets.assets.upstream import upstream_keys
 from batch_assets.domain.errors import DeclarationError, about
-from batch_assets.files.layout import ASSET_METADATA, INFERENCE_METADATA, PROVIDER_METADATA
+from batch_assets.files.layout import (
+    AFTER_HOURS_METADATA,
+    ASSET_METADATA,
+    INFERENCE_METADATA,
+    LANE_METADATA,
+    PROVIDER_METADATA,
+)
 from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.results import results_schema
 
@@ -60,7 +66,9 @@ def inference_specs(
     translate: Translate | None = None,
 ) -> InferenceSpecs:
     """The specs of the five assets. Raises DeclarationError for a translation that breaks them."""
-    keys = InferenceKeys(inference=recipe.inference, provider=provider)
+    stragglers = recipe.stragglers
+    lane = None if stragglers is None else stragglers.provider
+    keys = InferenceKeys(inference=recipe.inference, provider=provider, lane=lane)
     conditions, policies = conditions_of(automation), freshness_of(fresh_within_hours)
     plain = [
         spec.replace_attributes(
@@ -179,6 +187,9 @@ def _metadata(asset: str, keys: InferenceKeys, recipe: Recipe) -> Mapping[str, A
         INFERENCE_METADATA: keys.inference,
         PROVIDER_METADATA: keys.provider,
     }
+    if recipe.stragglers is not None:
+        metadata[LANE_METADATA] = recipe.stragglers.provider
+        metadata[AFTER_HOURS_METADATA] = recipe.stragglers.after_hours
     if asset == "results":
         schema = results_schema(recipe.endpoint.arrow_type)
         metadata["dagster/column_schema"] = column_schema(schema)

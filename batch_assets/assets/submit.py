@@ -22,6 +22,7 @@ from batch_assets.stages.lease import held
 from batch_assets.stages.prepare import check_taken, prepare
 from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.rescue import check_rescue
 from batch_assets.stages.submit import Submission, submit
 
 #: Partitions of a run that are logged one by one.
@@ -93,6 +94,7 @@ class Submissions:
         """The partition's request set as it is now."""
         deployment, recipe = self._deployment, self._recipe
         check_taken(deployment.provider, recipe)
+        check_rescue(deployment, recipe)
         # Before anything is read: what comes meanwhile makes the requests stale.
         upstream = upstream_versions(self._context, recipe.corpus, partition_key)
         self._upstream[partition_key] = upstream
@@ -119,7 +121,11 @@ class Submissions:
             partition_key=manifest.partition_key,
             data_version=manifest.digest,
             metadata=requests_metadata(
-                manifest, found, self._deployment.files, self._recipe.packing.envelope
+                manifest,
+                found,
+                self._deployment.files,
+                self._recipe.packing.envelope,
+                self._recipe.stragglers,
             ),
             code_version=self._specs.code_version(key),
             inputs=self._upstream[manifest.partition_key],

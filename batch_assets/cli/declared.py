@@ -71,15 +71,21 @@ def declared_at(
         declaration, resources = started
     else:
         declaration, resources = _located(inference, module)
-    with opened(place, declaration.provider, resources, owner=owner) as deployment:
+    lane = None if declaration.stragglers is None else declaration.stragglers.provider
+    with opened(place, declaration.provider, resources, owner=owner, lane=lane) as deployment:
         yield Declared(recipe=declaration.recipe(), deployment=deployment)
 
 
 @contextmanager
 def opened(
-    place: Place, provider: str, resources: Mapping[str, Any], *, owner: str
+    place: Place,
+    provider: str,
+    resources: Mapping[str, Any],
+    *,
+    owner: str,
+    lane: str | None = None,
 ) -> Iterator["Deployment"]:
-    """What the stages act on, with the provider of that resource key."""
+    """What the stages act on, with the provider of that resource key, and the lane of the other."""
     import dagster as dg
 
     from batch_assets.assets.deployment import deployment_from
@@ -87,11 +93,13 @@ def opened(
     from batch_assets.resources.io_managers import BatchFilesIOManager
     from batch_assets.resources.ledger import LedgerResource
 
-    chosen = {key: resources[key] for key in (LEDGER, FILES, provider) if key in resources}
-    if provider not in chosen:
-        raise DeclarationError(
-            f"the deployment has no resource {provider!r}; it has {', '.join(sorted(resources))}"
-        )
+    needed = [provider, *([] if lane is None else [lane])]
+    chosen = {key: resources[key] for key in (LEDGER, FILES, *needed) if key in resources}
+    for key in needed:
+        if key not in chosen:
+            raise DeclarationError(
+                f"the deployment has no resource {key!r}; it has {', '.join(sorted(resources))}"
+            )
     if place.ledger is not None or LEDGER not in chosen:
         chosen[LEDGER] = LedgerResource(url=place.ledger_url)
     if place.root is not None or FILES not in chosen:
@@ -100,7 +108,7 @@ def opened(
         )
     with ExitStack() as stack:
         built = stack.enter_context(dg.build_resources(chosen))
-        yield deployment_from(built, provider, owner=owner)
+        yield deployment_from(built, provider, owner=owner, lane=lane)
 
 
 @contextmanager

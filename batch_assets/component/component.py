@@ -19,6 +19,7 @@ from batch_assets.component.prices import PricesModel
 from batch_assets.component.prompts import PromptModel
 from batch_assets.component.retries import RetriesModel
 from batch_assets.component.scaffolder import BatchInferenceScaffolder
+from batch_assets.component.stragglers import StragglersModel
 from batch_assets.component.translation import Translation, TranslationModel, asset_of
 from batch_assets.domain.errors import CorpusError, DeclarationError
 from batch_assets.inference import Inference, batch_inference
@@ -157,6 +158,12 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
         examples=[{"input": 0.2, "output": 0.8, "cached_input": 0.1}],
     )
     provider: str = Field(default="openai", description="Resource key of the provider.")
+    stragglers: StragglersModel | None = Field(
+        default=None,
+        description="When what the provider has not answered is asked live, at the standard price, "
+        "so that a deadline holds. It spends more money of itself; left out, it never does.",
+        examples=[{"provider": "openai_live", "after_hours": 20}],
+    )
     checks: ChecksModel = Field(
         default_factory=ChecksModel,
         description="What is demanded of the answers of each partition: per check its threshold, "
@@ -246,6 +253,7 @@ class BatchInferenceComponent(dg.Component, dg.Model, dg.Resolvable):
             fresh_within_hours=self.fresh_within_hours,
             prices=None if self.prices is None else self.prices.prices(),
             provider=self.provider,
+            stragglers=None if self.stragglers is None else self.stragglers.declared(),
             checks=self.checks.checks(),
             owners=tuple(self.owners),
             description=self.description,

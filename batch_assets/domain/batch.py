@@ -118,11 +118,32 @@ class RequestSet:
     canary_reason: str | None = None
     #: The wave that asks what the canary held back.
     released_wave: int | None = None
+    #: When a person or a schedule had it begin, or go on: its stragglers are counted from then.
+    submitted_at: datetime | None = None
+    #: When the rescue of its stragglers began: what it asks from then on, it asks live.
+    rescued_at: datetime | None = None
+    #: The wave that asks the stragglers; every later one is asked live, too.
+    rescue_wave: int | None = None
 
     @property
     def is_wave_zero_sent(self) -> bool:
         """Whether its first wave asks everything, and stands not for what was carried over."""
         return not self.carried and self.canary is None
+
+    @property
+    def awaits_rescue(self) -> bool:
+        """Whether its stragglers are to be asked live once its batches have ended."""
+        return self.rescued_at is not None and self.rescue_wave is None
+
+    def is_overtaken(self, wave: int) -> bool:
+        """Whether nothing more of the wave is sent: what it left is asked live."""
+        if self.rescued_at is None:
+            return False
+        return self.rescue_wave is None or wave < self.rescue_wave
+
+    def is_live(self, wave: int) -> bool:
+        """Whether the wave asks stragglers, or what of them failed."""
+        return self.rescue_wave is not None and wave >= self.rescue_wave
 
     @property
     def first_wave(self) -> int:
@@ -161,8 +182,10 @@ class Batch:
     woken_at: datetime | None = None
     #: When a live process last wanted to send it and could not.
     wanted_at: datetime | None = None
-    #: When the provider was asked to cancel it.
+    #: When the provider was asked to cancel it, since a person cancelled its request set.
     cancel_requested_at: datetime | None = None
+    #: When the provider was asked to cancel it, since what it left is to be asked live.
+    rescued_at: datetime | None = None
     provider_id: str | None = None
     input_file_id: str | None = None
     provider_status: str | None = None

@@ -60,6 +60,8 @@ class Failure(StrEnum):
     WITHDRAWN = "withdrawn"
     #: It was not asked yet: a canary goes first.
     HELD = "held"
+    #: We cancelled its batch, so that what that had not answered in time is asked live.
+    STRAGGLER = "straggler"
 
 
 #: Words for a request that never ran: codes of OpenAI's error file, and two of Anthropic's types of

@@ -121,14 +121,16 @@ class WaveProgress:
 def is_complete(request_set: RequestSet, progress: Progress) -> bool:
     """Whether the wave on its way returns nothing more, and what it brought can be resolved.
 
-    A cancelled one has shards that were never sent. Of one whose canary did not pass, a person is
-    to say how it goes on.
+    A cancelled one has shards that were never sent, as has one whose stragglers are to be asked
+    live. Of one whose canary did not pass, a person is to say how it goes on.
     """
     if request_set.cancelled_at is not None:
         return progress.is_settled
     if request_set.canary_state is CanaryState.HELD:
         return False
-    return request_set.carried is not None and progress.is_collected
+    if request_set.carried is None:
+        return False
+    return progress.is_settled if request_set.awaits_rescue else progress.is_collected
 
 
 def progress_of(batches: Iterable[Batch]) -> Progress:

@@ -27,6 +27,21 @@ MAY_ASK_AGAIN = TRANSIENT | {Failure.TRUNCATED, Failure.REFUSED}
 #: Failures that a person puts right, and that use up no attempt.
 UNCOUNTED = frozenset({Failure.ACCOUNT, Failure.WITHDRAWN})
 
+#: What a provider left without a word of the model's: a rescue asks it once more in any case.
+_LEFT = frozenset(
+    {
+        Failure.CANCELLED,
+        Failure.EXPIRED,
+        Failure.MISSING,
+        Failure.STRAGGLER,
+        Failure.WITHDRAWN,
+    }
+)
+
+#: Failures of the service and not of an answer: a rescue asks these once more where the policy
+#: names them, however often that was before.
+_UNANSWERED = TRANSIENT - {Failure.INVALID}
+
 #: After so many of them an item's failure is its own, whatever its code says: each time a person
 #: put the account right, and this item found it wrong again.
 MOST_UNCOUNTED = 5
@@ -34,7 +49,7 @@ MOST_UNCOUNTED = 5
 
 def counts_as_attempt(failure: Failure | None) -> bool:
     """Whether a time that ended so is one of those that a policy allows an item."""
-    return failure not in UNCOUNTED and failure is not Failure.PACKED
+    return failure not in UNCOUNTED | {Failure.PACKED, Failure.STRAGGLER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +95,20 @@ class RetryPolicy:
             return True  # packs are halved with each wave, and one of a single item has none
         if failure is Failure.HELD:
             return True  # it was never asked
+        if failure is Failure.STRAGGLER:
+            return True  # who asks live cancels no batch for it
         if failure in UNCOUNTED:
             return uncounted < MOST_UNCOUNTED
         return failure in self.ask_again and attempts < self.max_waves
+
+    def rescues(self, failure: Failure | None, attempts: int, uncounted: int) -> bool:
+        """Whether a request with this last failure is of the wave that rescues stragglers.
+
+        What was never answered gets it, though the times that the policy allows are used up.
+        """
+        if failure in _LEFT or (failure in _UNANSWERED and failure in self.ask_again):
+            return True
+        return self.asks_again(failure, attempts, uncounted)
 
     def wait_before(self, wave: int, seed: str) -> timedelta:
         """The wait between the end of a wave and the start of the next one, which is `wave`."""

@@ -12,6 +12,10 @@ ASSET_METADATA = "batch_assets/asset"
 INFERENCE_METADATA = "batch_assets/inference"
 PROVIDER_METADATA = "batch_assets/provider"
 
+#: Of an inference whose stragglers are asked live: the key of the lane, and after how many hours.
+LANE_METADATA = "batch_assets/stragglers_provider"
+AFTER_HOURS_METADATA = "batch_assets/stragglers_after_hours"
+
 #: Names of 255 bytes are the limit of common file systems; endings need some of them.
 _LONGEST_NAME = 180
 

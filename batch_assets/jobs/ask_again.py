@@ -43,7 +43,9 @@ def ask_again_job(
         known = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
         check_partitions(keys.inference, config.partition_keys, known)
         outcomes = _outcomes(config.outcomes)
-        deployment = deployment_from(context.resources, keys.provider, owner=context.run.run_id)
+        deployment = deployment_from(
+            context.resources, keys.provider, lane=keys.lane, owner=context.run.run_id
+        )
         counts: dict[str, Any] = {}
         refused: list[str] = []
         for partition_key in dict.fromkeys(config.partition_keys):

@@ -79,7 +79,11 @@ class _Changes:
         self._keys = specs.keys
         run_id = context.run.run_id
         self._deployment = deployment_from(
-            context.resources, self._keys.provider, owner=run_id, origin=run_id
+            context.resources,
+            self._keys.provider,
+            lane=self._keys.lane,
+            owner=run_id,
+            origin=run_id,
         )
         loaded = replace(recipe, corpus=loaded_in(context, recipe.corpus))
         self._submissions = Submissions(context, self._deployment, loaded, specs)

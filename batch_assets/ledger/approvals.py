@@ -43,7 +43,20 @@ class Approvals:
     ) -> None:
         """Let the request set be sent, and what its canary holds back; it need not be there yet."""
         sets = schema.request_set
+        is_named = sa.and_(
+            sets.c.inference == inference,
+            sets.c.partition_key == partition_key,
+            sets.c.digest == digest,
+        )
+        waits = sa.or_(
+            sa.and_(sets.c.needs_approval, ~has_approval(sets)),
+            sets.c.canary_state == CanaryState.HELD,
+        )
         with self._writing.begin() as connection:
+            # It goes on from now: its stragglers are not those of the time that it waited.
+            connection.execute(
+                sets.update().where(is_named, waits).values(submitted_at=self._clock())
+            )
             connection.execute(
                 schema.approval.insert().values(
                     inference=inference,
@@ -56,12 +69,7 @@ class Approvals:
             )
             connection.execute(
                 sets.update()
-                .where(
-                    sets.c.inference == inference,
-                    sets.c.partition_key == partition_key,
-                    sets.c.digest == digest,
-                    sets.c.canary_state == CanaryState.HELD,
-                )
+                .where(is_named, sets.c.canary_state == CanaryState.HELD)
                 .values(canary_state=CanaryState.RELEASED, canary_reason=f"released by {given_by}")
             )
 
@@ -78,6 +86,11 @@ class Approvals:
                 Approval(digest=row.digest, at=row.at, given_by=row.given_by, quote=row.quote)
                 for row in rows
             ]
+
+    def has(self, request_set: RequestSet) -> bool:
+        """Whether somebody approved the request set."""
+        with self._engine.connect() as connection:
+            return is_approved(connection, request_set)
 
     def wanted(self, inference: str | None = None) -> Sequence[RequestSet]:
         """Current request sets that go on once a person approves them, oldest first."""

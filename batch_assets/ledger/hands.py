@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -110,6 +111,8 @@ class Hands:
         is_withdrawn = found.status != COMPLETED
         with self._writing.begin() as connection:
             lock_account(connection, batch.account)
+            row = connection.execute(batch_select().where(table.c.id == batch.id)).mappings().one()
+            asked = _cancel_marks(batch_of(row), now) if is_withdrawn else {}
             mine = connection.execute(
                 table.update()
                 .where(table.c.id == batch.id, table.c.lease_owner == holder)
@@ -128,7 +131,7 @@ class Hands:
                 output_file_id=found.output_file_id,
                 reason=None,
                 # What was never asked may be asked again: it was we who withdrew it.
-                cancel_requested_at=now if is_withdrawn else batch.cancel_requested_at,
+                **asked,
                 **observed(found),
             )
             ended = replace(batch, state=BatchState.ENDED)
@@ -156,9 +159,17 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(table.c.lease_owner.is_(None), table.c.lease_until < now)
 
 
+def _cancel_marks(batch: Batch, now: datetime) -> dict[str, Any]:
+    """For whose sake the rest of a batch is not asked."""
+    request_set = batch.request_set
+    is_rescued = request_set.is_overtaken(batch.wave) and request_set.cancelled_at is None
+    return {"rescued_at" if is_rescued else "cancel_requested_at": now}
+
+
 def _order_about(batch: Batch, is_current: bool, pauses: Sequence[Pause]) -> Order:
     request_set = batch.request_set
     is_cancelled = request_set.cancelled_at is not None and request_set.cancels_batches
-    if not is_current or is_cancelled or batch.cancel_requested_at is not None:
+    is_unwanted = not is_current or is_cancelled or request_set.is_overtaken(batch.wave)
+    if is_unwanted or batch.cancel_requested_at is not None:
         return Order.END
     return Order.PAUSE if any(each.scope.covers(batch) for each in pauses) else Order.GO_ON

@@ -24,6 +24,7 @@ from batch_assets.ledger.pauses import Pauses
 from batch_assets.ledger.polls import Polls
 from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
+from batch_assets.ledger.rescues import Rescues
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
 from batch_assets.ledger.sketches import Sketches
 from batch_assets.ledger.standing import Standings
@@ -63,6 +64,7 @@ class Ledger(BatchQueries):
         self.polls = Polls(engine, clock)
         self.standing = Standings(engine)
         self.hands = Hands(engine, clock)
+        self.rescues = Rescues(engine, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":
@@ -89,8 +91,9 @@ class Ledger(BatchQueries):
     ) -> None:
         """A planned batch for each shard that has no live one, and the wave is on its way.
 
-        Nothing is planned where the request set was cancelled meanwhile. Before `not_before` the
-        batches are not sent. `carried` requests of the request set are answered without a wave.
+        Nothing is planned where the request set was cancelled meanwhile, or the rescue of its
+        stragglers began: that has a wave of its own. Before `not_before` the batches are not sent.
+        `carried` requests of the request set are answered without a wave.
         With `canary` the wave asks so many requests before the rest, and with `releases_canary` it
         asks the rest.
         """
@@ -100,8 +103,12 @@ class Ledger(BatchQueries):
             stands = connection.execute(
                 sa.select(sets).where(sets.c.id == request_set.id).with_for_update()
             ).one()
-            if stands.cancelled_at is not None:
+            if stands.cancelled_at is not None or stands.rescued_at != request_set.rescued_at:
                 return
+            awaits_rescue = stands.rescued_at is not None and stands.rescue_wave is None
+            if awaits_rescue and carried is None and wave <= stands.wave:
+                return
+            shards = list(shards)
             if carried is not None:
                 connection.execute(
                     sets.update()
@@ -124,8 +131,17 @@ class Ledger(BatchQueries):
             connection.execute(
                 sets.update()
                 .where(sets.c.id == request_set.id, sets.c.wave < wave)
-                .values(wave=wave, resolved_at=None)
+                .values(
+                    wave=wave,
+                    resolved_at=None,
+                    # Of results that were there, a person has some items asked again.
+                    submitted_at=self.clock() if stands.resolved_at else stands.submitted_at,
+                )
             )
+            if awaits_rescue and shards:
+                connection.execute(
+                    sets.update().where(sets.c.id == request_set.id).values(rescue_wave=wave)
+                )
             offered = connection.execute(
                 sa.select(batches.c.shard, batches.c.state, batches.c.attempt).where(
                     batches.c.request_set_id == request_set.id, batches.c.wave == wave
@@ -354,12 +370,13 @@ class Ledger(BatchQueries):
     def reject(self, batch: Batch, *, owner: str, reason: str, for_capacity: bool) -> None:
         """The offer failed as a whole for the account's sake and nothing ran: plan the next one.
 
-        None follows where a person cancelled the request set.
+        None follows where a person cancelled the request set, or its stragglers are asked live.
         """
         with self._writing.begin() as connection:
             lock_account(connection, batch.account)
             move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
-            if batch.request_set.cancelled_at is None:
+            request_set = batch.request_set
+            if request_set.cancelled_at is None and not request_set.is_overtaken(batch.wave):
                 self._plan_again(
                     connection, batch, owner=owner, reason=reason, refusals=batch.refusals + 1
                 )
@@ -373,16 +390,6 @@ class Ledger(BatchQueries):
             move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
             if offer_again:
                 self._plan_again(connection, batch, owner=owner, reason=reason)
-
-    def asked_to_cancel(self, batch: Batch) -> None:
-        """The provider was asked to cancel the batch; it says itself when it has."""
-        table = schema.batch
-        with self._writing.begin() as connection:
-            connection.execute(
-                table.update()
-                .where(table.c.id == batch.id, table.c.state == BatchState.SUBMITTED)
-                .values(cancel_requested_at=self.clock())
-            )
 
     def _plan_again(
         self, connection: sa.Connection, batch: Batch, *, owner: str, **columns: Any

@@ -312,6 +312,22 @@ MIGRATIONS = (
         name="batches that a provider tells of itself",
         statements=("ALTER TABLE batch ADD COLUMN woken_at {timestamp}",),
     ),
+    Migration(
+        number=7,
+        name="stragglers that are asked live",
+        statements=(
+            "ALTER TABLE request_set ADD COLUMN submitted_at {timestamp}",
+            "UPDATE request_set SET submitted_at = created_at",
+            "ALTER TABLE request_set ADD COLUMN rescued_at {timestamp}",
+            """
+            ALTER TABLE request_set ADD COLUMN rescue_wave INTEGER
+                -- a wave of stragglers is asked once their rescue has begun
+                CONSTRAINT rescue_wave_has_its_rescue CHECK
+                    (rescue_wave IS NULL OR rescued_at IS NOT NULL)
+            """,
+            "ALTER TABLE batch ADD COLUMN rescued_at {timestamp}",
+        ),
+    ),
 )
 
 

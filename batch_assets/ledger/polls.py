@@ -129,6 +129,19 @@ class Polls:
             )
         return woken.rowcount > 0
 
+    def asked_to_cancel(self, batch: Batch) -> None:
+        """The provider was asked to cancel the batch; it says itself when it has."""
+        table = schema.batch
+        request_set = batch.request_set
+        is_rescued = request_set.is_overtaken(batch.wave) and not request_set.cancels_batches
+        asked_at = table.c.rescued_at if is_rescued else table.c.cancel_requested_at
+        with self._writing.begin() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.id == batch.id, table.c.state == BatchState.SUBMITTED)
+                .values({asked_at: self._clock()})
+            )
+
     def turnarounds(self, account: Account) -> Sequence[Turnaround]:
         """How long the account's newest ended batches took, those aside that failed or were
         cancelled.
@@ -146,6 +159,7 @@ class Polls:
                     table.c.submitted_at.is_not(None),
                     table.c.error_code.is_(None),
                     table.c.cancel_requested_at.is_(None),
+                    table.c.rescued_at.is_(None),
                 )
                 .order_by(table.c.ended_at.desc())
                 .limit(_NEWEST_ENDED)

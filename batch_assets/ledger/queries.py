@@ -13,7 +13,12 @@ from batch_assets.domain.queue import in_order
 from batch_assets.ledger import schema
 from batch_assets.ledger.pauses import standing_pauses
 from batch_assets.ledger.rows import SET_PREFIX, batch_of, event_of
-from batch_assets.ledger.statements import held_by, held_by_origin, in_portions
+from batch_assets.ledger.statements import (
+    held_by,
+    held_by_origin,
+    in_portions,
+    is_overtaken,
+)
 from batch_assets.ledger.turns import in_line
 
 #: Owner of the lease on a doubtful batch between two looks at it.
@@ -123,13 +128,22 @@ class BatchQueries:
         return in_order(planned, held, budget)
 
     def batches_to_cancel(self, account: Account) -> Sequence[Batch]:
-        """Batches at the provider that a person cancelled and the provider was not told of yet."""
+        """Batches at the provider that it was not told to cancel yet: those that a person
+        cancelled, and those whose stragglers are to be asked live.
+        """
         table, sets = schema.batch, schema.request_set
+        by_person = sa.and_(table.c.cancel_requested_at.is_(None), sets.c.cancels_batches)
+        by_rescue = sa.and_(
+            table.c.rescued_at.is_(None),
+            table.c.cancel_requested_at.is_(None),
+            sets.c.is_current,
+            sets.c.cancelled_at.is_(None),
+            is_overtaken(),
+        )
         return self._select_batches(
             table.c.account == account,
             table.c.state == BatchState.SUBMITTED,
-            table.c.cancel_requested_at.is_(None),
-            sets.c.cancels_batches,
+            sa.or_(by_person, by_rescue),
         )
 
     def _select_batches(self, *conditions: sa.ColumnElement[bool]) -> Sequence[Batch]:

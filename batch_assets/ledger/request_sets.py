@@ -78,6 +78,9 @@ class RequestSets:
                         canary_state=None if unsent else _anew(known.canary_state),
                         released_wave=None if unsent else known.released_wave,
                         is_current=True,
+                        submitted_at=self._clock() if anew else known.submitted_at,
+                        rescued_at=None if unsent else known.rescued_at,
+                        rescue_wave=None if unsent else known.rescue_wave,
                         resolved_at=None if anew else known.resolved_at,
                         origin=origin or known.origin,
                         needs_approval=needs_approval,
@@ -92,6 +95,7 @@ class RequestSets:
                         partition_key=partition_key,
                         digest=digest,
                         created_at=self._clock(),
+                        submitted_at=self._clock(),
                         is_current=True,
                         wave=0,
                         origin=origin,
@@ -286,7 +290,7 @@ class RequestSets:
         With `cancels_batches` what is at the provider is to be cancelled there too; it stays
         submitted until the provider says that it ended.
         """
-        table, sets = schema.batch, schema.request_set
+        sets = schema.request_set
         with self._writing.begin() as connection:
             cancelled = connection.execute(
                 sets.update()
@@ -298,26 +302,7 @@ class RequestSets:
             )
             if cancelled.rowcount == 0:
                 return 0
-            # Locked, so that each is still planned when it is dropped.
-            planned = connection.execute(
-                batch_select()
-                .where(
-                    table.c.request_set_id == request_set.id,
-                    table.c.state == BatchState.PLANNED,
-                )
-                .with_for_update(of=table)
-            ).mappings()
-            dropped = [batch_of(row) for row in planned]
-            for batch in dropped:
-                move(
-                    connection,
-                    self._clock(),
-                    batch,
-                    BatchState.ABANDONED,
-                    owner=owner,
-                    reason=reason,
-                )
-        return len(dropped)
+            return drop_planned(connection, self._clock(), request_set, owner=owner, reason=reason)
 
     def hold_canary(self, request_set: RequestSet, reason: str) -> None:
         """A check found the canary wanting: the rest waits until a person approves it."""
@@ -336,10 +321,12 @@ class RequestSets:
     def resolve(self, request_set: RequestSet) -> None:
         """Every item of the request set, as it was read, has its final outcome in the results.
 
-        Nothing is said of one that went on meanwhile: another wave, a cancellation, or its end.
+        Nothing is said of one that went on meanwhile: another wave, a cancellation, a rescue of its
+        stragglers, or its end.
         """
         table = schema.request_set
         is_cancelled = table.c.cancelled_at.is_not(None)
+        is_rescued = table.c.rescued_at.is_not(None)
         with self._writing.begin() as connection:
             connection.execute(
                 table.update()
@@ -348,9 +335,27 @@ class RequestSets:
                     table.c.resolved_at.is_(None),
                     table.c.wave == request_set.wave,
                     is_cancelled if request_set.cancelled_at else ~is_cancelled,
+                    is_rescued if request_set.rescued_at else ~is_rescued,
                 )
                 .values(resolved_at=self._clock())
             )
+
+
+def drop_planned(
+    connection: sa.Connection, now: datetime, request_set: RequestSet, *, owner: str, reason: str
+) -> int:
+    """Give up what of a request set was never sent; how many batches that were."""
+    table = schema.batch
+    # Locked, so that each is still planned when it is dropped.
+    planned = connection.execute(
+        batch_select()
+        .where(table.c.request_set_id == request_set.id, table.c.state == BatchState.PLANNED)
+        .with_for_update(of=table)
+    ).mappings()
+    dropped = [batch_of(row) for row in planned]
+    for batch in dropped:
+        move(connection, now, batch, BatchState.ABANDONED, owner=owner, reason=reason)
+    return len(dropped)
 
 
 def _anew(canary_state: str | None) -> str | None:

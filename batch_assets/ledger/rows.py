@@ -39,6 +39,7 @@ _SHARED = (
     "woken_at",
     "wanted_at",
     "cancel_requested_at",
+    "rescued_at",
     "provider_id",
     "input_file_id",
     "provider_status",
@@ -74,6 +75,9 @@ def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
         canary_state=None if state is None else CanaryState(state),
         canary_reason=row[f"{prefix}canary_reason"],
         released_wave=row[f"{prefix}released_wave"],
+        submitted_at=row[f"{prefix}submitted_at"],
+        rescued_at=row[f"{prefix}rescued_at"],
+        rescue_wave=row[f"{prefix}rescue_wave"],
     )
 
 

@@ -73,6 +73,9 @@ request_set = sa.Table(
     sa.Column("canary_reason", sa.Text),
     sa.Column("released_wave", sa.Integer),
     sa.Column("told", sa.Text),
+    sa.Column("submitted_at", UtcTimestamp),
+    sa.Column("rescued_at", UtcTimestamp),
+    sa.Column("rescue_wave", sa.Integer),
 )
 
 approval = sa.Table(
@@ -132,6 +135,7 @@ batch = sa.Table(
     sa.Column("cancel_requested_at", UtcTimestamp),
     sa.Column("missed_at", UtcTimestamp),
     sa.Column("woken_at", UtcTimestamp),
+    sa.Column("rescued_at", UtcTimestamp),
 )
 
 event = sa.Table(

@@ -107,6 +107,15 @@ def lock_account(connection: sa.Connection, account: Account) -> None:
     connection.execute(locked).one()
 
 
+def is_overtaken() -> sa.ColumnElement[bool]:
+    """`RequestSet.is_overtaken` of batches beside their request sets."""
+    table, sets = schema.batch, schema.request_set
+    return sa.and_(
+        sets.c.rescued_at.is_not(None),
+        sa.or_(sets.c.rescue_wave.is_(None), table.c.wave < sets.c.rescue_wave),
+    )
+
+
 def lock_by_name(connection: sa.Connection, name: str) -> None:
     """Let one process at a time into what goes by this name (SQLite's writer lock does already)."""
     if connection.dialect.name == "postgresql":

@@ -13,7 +13,7 @@ from batch_assets.ledger import Ledger
 from batch_assets.operations.backfills import left_to_backfills, pause_cancelled
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.operations.runs import UnfinishedRuns, partitions_at_rest
-from batch_assets.operations.standings import standings_of
+from batch_assets.operations.standings import Rescuer, standings_of
 
 #: How long after its lease a run is taken for dead: where its machine is gone, Dagster's default
 #: launcher never finds out, and shows the run as started for ever.
@@ -42,11 +42,19 @@ def plans_of(
     context: dg.SensorEvaluationContext,
     inferences: Mapping[str, LocatedInference],
     ledger: Ledger,
-    providers: Sequence[Provider],
+    providers: Mapping[str, Provider],
 ) -> Iterator[Plan]:
-    """A plan for each of the inferences of which something can be said."""
+    """A plan for each of the inferences of which something can be said.
+
+    `providers` are by their resource keys.
+    """
     pause_cancelled(context.instance, ledger, owner="the poll sensor")
-    standings = standings_of(ledger, providers)
+    rescuers = {
+        name: Rescuer(stragglers=stragglers, lane=providers[stragglers.provider])
+        for name, inference in inferences.items()
+        if (stragglers := inference.stragglers) is not None
+    }
+    standings = standings_of(ledger, list(providers.values()), rescuers)
     runs = UnfinishedRuns(context)
     for dead in _dead_holders(ledger, inferences):
         runs.fail(dead, "its process is gone: the lease on its partitions was not renewed")

@@ -71,7 +71,7 @@ def _tick(
         for name, inference in location.inferences.items()
         if inference.keys.provider not in down
     }
-    providers = [deployment.provider for deployment in deployments.values()]
+    providers = {name: deployment.provider for name, deployment in deployments.items()}
     plans = list(plans_of(context, reached, ledger, providers))
     requests = [request for plan in plans for request in plan.run_requests()]
     said = alarms(looks, ledger)

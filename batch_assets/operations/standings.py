@@ -1,21 +1,23 @@
 """How the partitions stand that wait for their results, as the ledger knows it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batch_assets.domain.batch import Batch, BatchState
+from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.lane import Lane
-from batch_assets.domain.progress import is_complete, progress_of
+from batch_assets.domain.progress import Progress, is_complete, progress_of
 from batch_assets.domain.provider import Provider
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.ledger import Ledger
+from batch_assets.stages.rescue import is_due
 
 
 @dataclass
 class Standing:
     """The partitions of one inference that wait for their results."""
 
-    #: There is something to collect, to resolve, or to carry out.
+    #: There is something to collect, to resolve, to carry out, or to ask live.
     finished: set[str] = field(default_factory=set)
     #: There is room to send what is planned, and it is its turn.
     sendable: set[str] = field(default_factory=set)
@@ -27,8 +29,23 @@ class Standing:
     origins: dict[str, str] = field(default_factory=dict)
 
 
-def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[str, Standing]:
-    """The standing of each inference by its name, those of other code locations too."""
+@dataclass(frozen=True, kw_only=True)
+class Rescuer:
+    """Who asks an inference's stragglers, and when."""
+
+    stragglers: Stragglers
+    lane: Provider
+
+
+def standings_of(
+    ledger: Ledger,
+    providers: Sequence[Provider],
+    rescuers: Mapping[str, Rescuer] = {},
+) -> defaultdict[str, Standing]:
+    """The standing of each inference by its name, those of other code locations too.
+
+    `rescuers` are those of the inferences whose stragglers are asked live.
+    """
     standings: defaultdict[str, Standing] = defaultdict(Standing)
     waves: defaultdict[int, list[Batch]] = defaultdict(list)
     for batch in ledger.batches_of_unresolved():
@@ -40,7 +57,8 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         standing.unresolved.add(partition_key)
         standing.origins[partition_key] = request_set.origin
         progress = progress_of(wave)
-        if progress.has_ended_batches or is_complete(request_set, progress):
+        is_ready = progress.has_ended_batches or is_complete(request_set, progress)
+        if is_ready or _wants_rescue(ledger, request_set, progress, rescuers):
             standing.finished.add(partition_key)
         elif request_set.id in sendable:
             standing.sendable.add(partition_key)
@@ -56,6 +74,17 @@ def standings_of(ledger: Ledger, providers: Sequence[Provider]) -> defaultdict[s
         standing.finished.add(partition_key)
         standing.origins.setdefault(partition_key, request_set.origin)
     return standings
+
+
+def _wants_rescue(
+    ledger: Ledger, request_set: RequestSet, progress: Progress, rescuers: Mapping[str, Rescuer]
+) -> bool:
+    """Whether a run has something to do for its stragglers."""
+    rescuer = rescuers.get(request_set.inference)
+    if rescuer is not None and is_due(ledger, request_set, rescuer.stragglers, rescuer.lane):
+        return True
+    # One that was being sent when the rescue began, and was not: it is to be given up.
+    return request_set.awaits_rescue and progress.planned > 0
 
 
 def _sendable(ledger: Ledger, providers: Iterable[Provider]) -> Iterable[Batch]:

@@ -1,5 +1,6 @@
 """advance: take a partition as far as it can go now, without waiting for the provider."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batch_assets.domain.batch import RequestSet
@@ -10,10 +11,12 @@ from batch_assets.stages.begin import begin
 from batch_assets.stages.canary import held_back
 from batch_assets.stages.carry_out import carry_out
 from batch_assets.stages.collect import collect
+from batch_assets.stages.control import cancel_at_provider
 from batch_assets.stages.dispatch import Dispatch, dispatch
 from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import recover
+from batch_assets.stages.rescue import RescueNews, news_of_rescue, rescue
 from batch_assets.stages.resolve import Resolution, resolve
 
 
@@ -28,14 +31,30 @@ class Pending:
 
 
 def advance(
-    deployment: Deployment, recipe: Recipe, request_set: RequestSet
+    deployment: Deployment,
+    recipe: Recipe,
+    request_set: RequestSet,
+    *,
+    on_rescue: Callable[[RescueNews], None] = lambda news: None,
 ) -> Resolution | Pending:
     """Collect what ended, resolve what is complete, send what may be sent.
 
-    What is sent to a lane is carried out before it returns.
+    Where it is time, what the provider has not answered is cancelled there, and asked live. What is
+    sent to a lane is carried out before it returns; `on_rescue` hears of stragglers before that.
     """
     partition_key = request_set.partition_key
+
+    def told_of(now: RequestSet, before: RequestSet) -> RequestSet:
+        news = news_of_rescue(deployment, recipe, before, now)
+        if news is not None:
+            on_rescue(news)
+        return now
+
+    before, request_set = request_set, rescue(deployment, recipe, request_set)
     try:
+        if request_set.awaits_rescue:
+            cancel_at_provider(deployment)
+            told_of(request_set, before)
         dispatched = _send(deployment, recipe, request_set)
     finally:
         # What was paid for is brought in, whatever keeps the rest from being sent.
@@ -54,7 +73,7 @@ def advance(
         current = _as_it_stands(deployment, request_set)
         if current == request_set:
             break
-        request_set = current
+        request_set = told_of(current, request_set)
         dispatched = dispatch(deployment, request_set)
         carry_out(deployment, recipe, partition_key)
     waiting_for = held_back(request_set) or dispatched.waiting_for

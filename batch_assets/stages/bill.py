@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from batch_assets.domain.price import Price
+from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.price import Price, Provenance
+from batch_assets.files.manifest import Manifest
 from batch_assets.stages.counts import WaveCounts
+from batch_assets.stages.fold import Collected
+from batch_assets.stages.quote import live_price_of, price_of
+from batch_assets.stages.recipe import Deployment, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +20,17 @@ class Bill:
     Answers that were carried over were paid for in another request set, and cost nothing here.
     """
 
-    price: Price
-    #: One for each wave.
+    #: The price of each wave: that of the account which answered it.
+    prices: Sequence[Price]
+    #: What each wave cost.
     waves: Sequence[Decimal | None]
     #: Answers that were paid for and of which the provider told no usage.
     untold: int = 0
+
+    @property
+    def price(self) -> Price:
+        """The price of the first wave."""
+        return self.prices[0]
 
     @property
     def usd(self) -> Decimal | None:
@@ -32,11 +43,40 @@ class Bill:
         return total
 
 
-def bill_of(price: Price, waves: Sequence[WaveCounts]) -> Bill:
+def prices_of_waves(
+    deployment: Deployment,
+    recipe: Recipe,
+    request_set: RequestSet,
+    manifest: Manifest,
+    waves: Sequence[Sequence[Collected]],
+) -> list[Price]:
+    """The price of each wave: the provider's for batches, and the lane's for stragglers."""
+    now, lane = deployment.ledger.clock(), deployment.live
+    own = price_of(recipe, deployment.provider, now, snapshot=manifest.price)
+    prices = []
+    for number in range(len(waves)):
+        if not request_set.is_live(number):
+            prices.append(own)
+        elif lane is None:
+            prices.append(_UNKNOWN)
+        else:
+            prices.append(live_price_of(recipe, lane, request_set.rescued_at or now))
+    return prices
+
+
+_UNKNOWN = Price(
+    provenance=Provenance.UNKNOWN,
+    source="stragglers were asked live by a lane that the inference does not declare any more: "
+    "declare it again, and make the results anew",
+)
+
+
+def bill_of(prices: Sequence[Price], waves: Sequence[WaveCounts]) -> Bill:
     """The bill of the waves, each request at the price that the length of its prompt has."""
     return Bill(
-        price=price,
-        waves=[_cost(price, wave) for wave in waves],
+        prices=prices,
+        # Of an empty request set nothing was counted.
+        waves=[_cost(price, wave) for price, wave in zip(prices, waves, strict=False)],
         untold=sum(wave.untold for wave in waves),
     )
 

@@ -38,18 +38,19 @@ def carry_out(
 ) -> int:
     """Carry out the partition's batches that nobody else has in hand; how many have ended by it.
 
-    None where the provider is no lane. Those of a request set that was replaced, or cancelled, end
+    None where no provider is a lane. Those of a request set that was replaced, or cancelled, end
     with what they have. Raises the lane's errors, and what was answered before stays.
     """
-    lane = deployment.provider
-    if not isinstance(lane, Lane):
-        return 0
-    submitted = deployment.ledger.batches(
-        partition=(recipe.inference, partition_key),
-        account=lane.account,
-        states={BatchState.SUBMITTED},
-    )
-    return sum(_carry(deployment, lane, recipe, batch, look_every) for batch in submitted)
+    ended = 0
+    for own in deployment.by_provider:
+        if isinstance(lane := own.provider, Lane):
+            submitted = own.ledger.batches(
+                partition=(recipe.inference, partition_key),
+                account=lane.account,
+                states={BatchState.SUBMITTED},
+            )
+            ended += sum(_carry(own, lane, recipe, batch, look_every) for batch in submitted)
+    return ended
 
 
 def _carry(

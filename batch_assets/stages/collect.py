@@ -34,14 +34,15 @@ def collect(
     )
     failures: list[ProviderUnavailable | RequestRefused] = []
     for batch in ended:
+        own = deployment.of(batch.account)
         try:
             nothing_ran = batch.error_code in NO_ROOM_CODES | ACCOUNT_CODES
             if nothing_ran and is_current(deployment, batch.request_set):
-                _offer_again(deployment, batch)
+                _offer_again(own, batch)
             else:
-                _collect_batch(deployment, batch)
+                _collect_batch(own, batch)
                 if not keeps_remote:
-                    _delete_remote(deployment, batch)
+                    _delete_remote(own, batch)
         except StaleMove:
             continue  # another process did the same
         except (ProviderUnavailable, RequestRefused) as error:

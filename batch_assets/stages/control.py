@@ -82,10 +82,14 @@ def withdraw(
 
 
 def cancel_at_provider(deployment: Deployment) -> int:
-    """Pass cancellations on to the provider; how many batches it was asked to cancel.
+    """Pass cancellations on to the providers; how many batches they were asked to cancel.
 
-    Raises the provider's errors; what it was asked before stays noted.
+    Raises the providers' errors; what was asked before stays noted.
     """
+    return sum(map(_cancel_at_provider, deployment.by_provider))
+
+
+def _cancel_at_provider(deployment: Deployment) -> int:
     ledger, provider = deployment.ledger, deployment.provider
     asked = 0
     for batch in ledger.batches_to_cancel(provider.account):
@@ -94,7 +98,7 @@ def cancel_at_provider(deployment: Deployment) -> int:
         except RequestRefused as error:
             # It has ended, or is gone: the next look at it tells.
             ledger.note(batch, error.message)
-        ledger.asked_to_cancel(batch)
+        ledger.polls.asked_to_cancel(batch)
         asked += 1
     return asked
 

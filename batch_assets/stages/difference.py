@@ -5,6 +5,7 @@ A look without consequence: it calls nobody and writes nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.stages.plan import layout_of, live_batches, shards_of_wave
-from batch_assets.stages.quote import Quote, quote_of
+from batch_assets.stages.quote import Quote, live_quote_of, quote_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.reuse import Ordinals, fingerprints_of, reuse
 from batch_assets.stages.survey import short_forms
@@ -68,6 +69,9 @@ class Difference:
     cost: Cost
     #: The same in money.
     quote: Quote
+    #: The same where none of it is answered in time and all of it is asked live; None where the
+    #: inference has no stragglers.
+    live_quote: Quote | None = None
 
     @property
     def unchanged(self) -> int:
@@ -88,7 +92,8 @@ class Difference:
             f"{self.new.items:,} new, {self.changed.items:,} changed{why}, "
             f"{self.unchanged:,} unchanged, {self.gone.items:,} gone items; "
             f"{cost.reused:,} requests reused{awaited}, {cost.requests:,} to pay for "
-            f"(about {cost.tokens:,} prompt tokens, {self.quote})"
+            f"(about {cost.tokens:,} prompt tokens, {self.quote}"
+            f"{'' if self.live_quote is None else f'; {self.live_quote} if all were asked live'})"
         )
 
 
@@ -100,21 +105,21 @@ def difference(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Di
     before = deployment.ledger.request_sets.current(manifest.inference, manifest.partition_key)
     cost = _cost(deployment, recipe, manifest)
     quote = quote_of(deployment, recipe, manifest, requests=cost.requests, tokens=cost.tokens)
+    live = live_quote_of(deployment, recipe, manifest, requests=cost.requests, tokens=cost.tokens)
+    asked: dict[str, Any] = {"cost": cost, "quote": quote, "live_quote": live}
     items = manifest.items
     if before is None:
         examples = _ids(deployment.files, manifest.layout, range(_EXAMPLES))
         new = Kind(items=items, examples=examples)
-        return Difference(before=None, items=items, new=new, cost=cost, quote=quote)
+        return Difference(before=None, items=items, new=new, **asked)
     if before.digest == manifest.digest:
-        return Difference(before=before, items=items, cost=cost, quote=quote)
+        return Difference(before=before, items=items, **asked)
     earlier = read_manifest(deployment.files, layout_of(before).manifest)
     return Difference(
         before=before,
         items=items,
-        cost=cost,
-        quote=quote,
         parts=_changed_parts(earlier, manifest),
-        **_kinds(deployment.files, layout_of(before), manifest.layout),
+        **(asked | _kinds(deployment.files, layout_of(before), manifest.layout)),
     )
 
 

@@ -41,13 +41,21 @@ def dispatch(
     Stops where one must wait: for room, for its turn, or for a person. What is left stays planned.
     Raises DeclarationError for a batch that the account could never hold.
     """
-    ledger, owner, budget = deployment.ledger, deployment.owner, deployment.provider.budget
+    ledger, owner = deployment.ledger, deployment.owner
     sent = 0
     planned = ledger.batches(request_set=request_set.id, states={BatchState.PLANNED})
     for batch in planned:
         if batch.request_set.cancelled_at is not None:
             drop(deployment, batch, "its partition is cancelled")
             continue
+        if batch.request_set.is_overtaken(batch.wave):
+            drop(deployment, batch, "what it asks is asked live")
+            continue
+        own = deployment.of(batch.account)
+        if batch.request_set.is_live(batch.wave) and own.provider.account != batch.account:
+            drop(deployment, batch, f"{batch.account}, which was to ask it, is not declared here")
+            continue
+        budget = own.provider.budget
         told_to_wait = batch.not_before is not None and batch.not_before > ledger.clock()
         if told_to_wait and not even_if_told_to_wait:
             continue
@@ -60,7 +68,7 @@ def dispatch(
                 raise _too_large(deployment, batch)
             return Dispatch(sent=sent, waiting_for=reserved)
         try:
-            sent += _offer(deployment, reserved)
+            sent += _offer(own, reserved)
         except CapacityRefused as error:
             refused = Waiting(kind=WaitKind.CAPACITY, reason=error.message)
             return Dispatch(sent=sent, waiting_for=refused)

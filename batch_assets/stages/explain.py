@@ -151,9 +151,14 @@ class _Search:
             tries=tries,
             carried=None if ordinal is None else self._carried(ordinal),
             result=result,
-            usd=None if result is None else _cost(self._manifest.price, result),
+            usd=None if result is None else _cost(self._price_of(result), result),
             missing=self._missing,
         )
+
+    def _price_of(self, result: Mapping[str, Any]) -> Price | None:
+        """What its wave's account takes; the store does not keep what a lane does."""
+        is_live = self._request_set.is_live(result["wave"] or 0)
+        return None if is_live else self._manifest.price
 
     def _shards(self, ordinal: int) -> Iterator[Shard]:
         """The shards of each wave that may ask the request."""

@@ -30,7 +30,12 @@ from batch_assets.stages.raw import (
     raw_files,
 )
 from batch_assets.stages.recipe import Recipe
-from batch_assets.stages.unanswered import HELD_BACK, verdict_on_the_rest, verdicts_on_lines
+from batch_assets.stages.unanswered import (
+    HELD_BACK,
+    failure_of_cancelled,
+    verdict_on_the_rest,
+    verdicts_on_lines,
+)
 
 Flags = npt.NDArray[np.bool_]
 
@@ -131,9 +136,11 @@ class Folder:
         layout: RequestSetLayout,
         *,
         is_wave_zero_sent: bool,
-        steps: Sequence[int] = (0,),
+        steps: Sequence[Sequence[int]] = (),
     ) -> None:
-        """`steps` are the prompt tokens from which on a request has other unit prices."""
+        """`steps` are, for each wave, the prompt tokens from which on a request has other unit
+        prices; one that is not told has one price.
+        """
         self._endpoint = recipe.endpoint
         self._packing = recipe.packing
         self._is_wave_zero_sent = is_wave_zero_sent
@@ -204,7 +211,8 @@ class Folder:
 
     def _count(self, number: int, verdicts: pa.Table) -> None:
         while len(self.waves) <= number:
-            self.waves.append(WaveCounts(steps=self._steps))
+            steps = self._steps[len(self.waves) :]
+            self.waves.append(WaveCounts(steps=steps[0] if steps else (0,)))
         self.waves[number].add(verdicts)
 
     def _carried_over(self, shard: Shard) -> pa.Table:
@@ -346,9 +354,9 @@ def _unpaid(verdict: Verdict) -> Verdict:
 
 
 def _as_ordered(verdict: Verdict, batch: Batch) -> Verdict:
-    """The verdict, which knows that it was a person of ours who cancelled the batch."""
-    if verdict.failure is Failure.CANCELLED and batch.cancel_requested_at is not None:
-        return verdict._replace(failure=Failure.WITHDRAWN)
+    """The verdict, which knows whether it was we who cancelled the batch, and what for."""
+    if verdict.failure is Failure.CANCELLED:
+        return verdict._replace(failure=failure_of_cancelled(batch))
     return verdict
 
 

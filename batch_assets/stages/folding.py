@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_assets.domain.batch import RequestSet
+from batch_assets.domain.batch import Account, RequestSet
 from batch_assets.domain.outcome import Failure, Outcome
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files
@@ -45,12 +45,13 @@ class Folding:
         request_set: RequestSet,
         manifest: Manifest,
         waves: Sequence[Sequence[Collected]],
-        steps: Sequence[int] = (0,),
+        steps: Sequence[Sequence[int]] = (),
     ) -> None:
         layout = layout_of(request_set)
         self._manifest = manifest
         self._waves = waves
         self._retries = recipe.retries
+        self._rescues = request_set.awaits_rescue
         self._index = ItemIndex(files, layout.items)
         self._schema = verdict_schema(recipe.endpoint.arrow_type)
         self._shared = self._index.shared_ordinals()
@@ -98,7 +99,7 @@ class Folding:
         if held.any():
             self.held.extend((np.flatnonzero(held) + shard.first_ordinal).tolist())
             self.asked.add(verdicts.filter(pc.is_valid(verdicts.column("wave"))))
-        again = asked_again(self._retries, verdicts) & ~held
+        again = asked_again(self._retries, verdicts, rescues=self._rescues) & ~held
         self.again.extend((np.flatnonzero(again) + shard.first_ordinal).tolist())
         self._note_trouble(verdicts.filter(pa.array(again)))
         return shard.first_ordinal, verdicts
@@ -128,6 +129,12 @@ class Folding:
         """When the newest batch of the last wave ended."""
         ends = [each.batch.ended_at for each in self._waves[-1] if each.batch is not None]
         return max(filter(None, ends), default=None)
+
+    @property
+    def account(self) -> Account | None:
+        """The account that the last wave was asked by; None where nothing of it was sent."""
+        batches = (each.batch for each in self._waves[-1])
+        return next((batch.account for batch in batches if batch is not None), None)
 
     def lines(self) -> LineCounts:
         """Lines that are nobody's answer, over all waves."""

@@ -90,7 +90,8 @@ def _write_final(
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set, is_settled=True)
     folding = Folding(recipe, deployment.files, request_set, manifest, waves)
-    folding.write(_FinalRows(manifest, recipe, parquet, read_in_wave))
+    may_rescue = recipe.stragglers is not None and request_set.rescue_wave is None
+    folding.write(_FinalRows(manifest, recipe, parquet, read_in_wave, may_rescue=may_rescue))
 
 
 class _FinalRows(ResultsSink):
@@ -102,23 +103,30 @@ class _FinalRows(ResultsSink):
         recipe: Recipe,
         parquet: ParquetSink,
         read_in_wave: npt.NDArray[np.int16],
+        *,
+        may_rescue: bool,
     ) -> None:
         super().__init__(manifest, recipe.endpoint.arrow_type, parquet)
         self._retries = recipe.retries
+        self._may_rescue = may_rescue
         self._read_in_wave = read_in_wave
 
     def write(self, items: pa.RecordBatch, verdicts: pa.RecordBatch) -> None:
         index = np.asarray(items.column("item_index"))
         is_new = _waves_of(verdicts) > self._read_in_wave[index]
-        wanted = pa.array(is_new & ~_may_be_asked_again(self._retries, verdicts))
+        may_follow = _may_be_asked_again(self._retries, verdicts, rescues=self._may_rescue)
+        wanted = pa.array(is_new & ~may_follow)
         if pc.any(wanted).as_py():
             super().write(items.filter(wanted), verdicts.filter(wanted))
 
 
-def _may_be_asked_again(policy: RetryPolicy, verdicts: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+def _may_be_asked_again(
+    policy: RetryPolicy, verdicts: pa.RecordBatch, *, rescues: bool
+) -> npt.NDArray[np.bool_]:
     # An oversize item has no verdict, and no failure that another try could cure.
     counts = [verdicts.column(name).fill_null(0) for name in ("attempts", "uncounted")]
     return asked_again(
         policy,
         pa.table([verdicts.column("failure"), *counts], ["failure", "attempts", "uncounted"]),
+        rescues=rescues,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batch_assets.domain.batch import Batch, BatchState, RequestSet
 from batch_assets.domain.errors import ArtifactError, StaleMove
+from batch_assets.domain.provider import Provider
 from batch_assets.domain.shard import Shard
 from batch_assets.files import Files, RequestSetLayout
 from batch_assets.files.manifest import Manifest, read_manifest, read_shards
@@ -51,7 +52,7 @@ def plan(
         request_set,
         shards,
         wave=wave,
-        account=deployment.provider.account,
+        account=provider_of_the_next(deployment, request_set).account,
         endpoint=endpoint,
         owner=deployment.owner,
         not_before=not_before,
@@ -59,6 +60,13 @@ def plan(
         canary=canary,
         releases_canary=releases_canary,
     )
+
+
+def provider_of_the_next(deployment: Deployment, request_set: RequestSet) -> Provider:
+    """Who is asked what is planned of a request set from now on: a lane, once it is rescued."""
+    if request_set.rescued_at is None or deployment.live is None:
+        return deployment.provider
+    return deployment.live
 
 
 def drop_superseded(deployment: Deployment, request_set: RequestSet) -> None:

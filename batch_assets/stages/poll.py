@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from batch_assets.domain.batch import Batch, BatchState
-from batch_assets.domain.cadence import due_at
+from batch_assets.domain.cadence import SOON, due_at
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused, StaleMove
 from batch_assets.domain.lane import Lane
 from batch_assets.domain.provider import COMPLETED, Phase, ProviderBatch
@@ -38,12 +38,11 @@ class PollReport:
 
 
 def poll(deployment: Deployment) -> PollReport:
-    """Bring all of the account's submitted batches up to date.
+    """Bring all of the accounts' submitted batches up to date.
 
     Raises the provider's errors; what it said before stays noted.
     """
-    submitted = _submitted(deployment)
-    return _ask(deployment, submitted, submitted)
+    return _together(_ask(own, each, each) for own, each in _submitted_by_provider(deployment))
 
 
 def poll_due(deployment: Deployment, every: timedelta) -> PollReport:
@@ -51,27 +50,52 @@ def poll_due(deployment: Deployment, every: timedelta) -> PollReport:
 
     `every` is the interval of those who ask. Who else polls the same ledger is taken into account.
     """
-    submitted = _submitted(deployment)
-    expected = expected_of(deployment.ledger, deployment.provider.account)
-    now = deployment.ledger.clock()
-    due = [batch for batch in submitted if _due_at(batch, expected, every) <= now]
-    return _ask(deployment, submitted, due)
+    return _together(
+        _ask(own, submitted, _due(own, submitted, every))
+        for own, submitted in _submitted_by_provider(deployment)
+    )
 
 
 def poll_if_overdue(deployment: Deployment, patience: timedelta = OVERDUE) -> PollReport | None:
     """Poll where it was time to for longer than `patience`, as when the sensor is switched off."""
     at_once = timedelta()
+    overdue = any(
+        _due(own, submitted, at_once, patience=patience)
+        for own, submitted in _submitted_by_provider(deployment)
+    )
+    return poll_due(deployment, at_once) if overdue else None
+
+
+def _submitted_by_provider(
+    deployment: Deployment,
+) -> Iterator[tuple[Deployment, Sequence[Batch]]]:
+    for own in deployment.by_provider:
+        found = own.ledger.batches(account=own.provider.account, states={BatchState.SUBMITTED})
+        yield own, [batch for batch in found if batch.provider_id is not None]
+
+
+def _due(
+    deployment: Deployment,
+    submitted: Sequence[Batch],
+    every: timedelta,
+    *,
+    patience: timedelta = timedelta(),
+) -> Sequence[Batch]:
+    """Those that it was time to ask about for longer than `patience`."""
     expected = expected_of(deployment.ledger, deployment.provider.account)
-    overdue = deployment.ledger.clock() - patience
-    if any(_due_at(batch, expected, at_once) <= overdue for batch in _submitted(deployment)):
-        return poll_due(deployment, at_once)
-    return None
+    until = deployment.ledger.clock() - patience
+    return [batch for batch in submitted if _due_at(batch, expected, every) <= until]
 
 
-def _submitted(deployment: Deployment) -> Sequence[Batch]:
-    account = deployment.provider.account
-    found = deployment.ledger.batches(account=account, states={BatchState.SUBMITTED})
-    return [batch for batch in found if batch.provider_id is not None]
+def _together(reports: Iterator[PollReport]) -> PollReport:
+    """What was found at each provider as one report."""
+    found = list(reports)
+    return PollReport(
+        open=sum(each.open for each in found),
+        ended=sum(each.ended for each in found),
+        unknown=tuple(batch for each in found for batch in each.unknown),
+        put_off=sum(each.put_off for each in found),
+    )
 
 
 def _due_at(batch: Batch, expected: Expected, every: timedelta) -> datetime:
@@ -79,6 +103,11 @@ def _due_at(batch: Batch, expected: Expected, every: timedelta) -> datetime:
     asked_at = _asked_at(batch)
     if batch.woken_at is not None and (asked_at is None or asked_at < batch.woken_at):
         return batch.woken_at
+    if batch.rescued_at is not None:
+        # It is cancelled, and what it left waits for its end.
+        if asked_at is None or asked_at < batch.rescued_at:
+            return batch.rescued_at
+        return asked_at + SOON
     return due_at(_submitted_at(batch), asked_at, history, every)
 
 

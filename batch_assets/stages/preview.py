@@ -11,6 +11,7 @@ from batch_assets.stages.difference import Difference, difference
 from batch_assets.stages.prepare import check_taken, prepare
 from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.rescue import check_rescue
 from batch_assets.stages.samples import SampleRequest, sample_requests
 
 #: Prompts that a person is shown.
@@ -45,5 +46,6 @@ def prepared(deployment: Deployment, recipe: Recipe, partition_key: str) -> Mani
     """The partition's request set as it is now, at today's price where it is new."""
     provider, files = deployment.provider, deployment.files
     check_taken(provider, recipe)
+    check_rescue(deployment, recipe)
     price = price_of(recipe, provider, deployment.ledger.clock())
     return prepare(recipe, partition_key, files=files, limits=provider.limits, price=price)

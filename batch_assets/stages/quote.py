@@ -78,12 +78,42 @@ def price_of(
     return published(recipe.model, provider.price_list, at, media=media)
 
 
+def live_price_of(recipe: Recipe, lane: Provider, at: datetime) -> Price:
+    """The price of stragglers: as published for the lane. What a batch costs, or takes off, as it
+    is declared for the inference, is no price of theirs.
+    """
+    return published(recipe.model, lane.price_list, at)
+
+
 def quote_of(
     deployment: Deployment, recipe: Recipe, manifest: Manifest, *, requests: int, tokens: int
 ) -> Quote:
     """What sending so many requests of a request set, with so many prompt tokens, would cost."""
     at = deployment.ledger.clock()
     price = price_of(recipe, deployment.provider, at, snapshot=manifest.price)
+    return _quote_at(price, deployment, recipe, manifest, requests=requests, tokens=tokens)
+
+
+def live_quote_of(
+    deployment: Deployment, recipe: Recipe, manifest: Manifest, *, requests: int, tokens: int
+) -> Quote | None:
+    """What they would cost where all were asked live, as stragglers; None where nothing is."""
+    lane = deployment.live
+    if recipe.stragglers is None or lane is None:
+        return None
+    price = live_price_of(recipe, lane, deployment.ledger.clock())
+    return _quote_at(price, deployment, recipe, manifest, requests=requests, tokens=tokens)
+
+
+def _quote_at(
+    price: Price,
+    deployment: Deployment,
+    recipe: Recipe,
+    manifest: Manifest,
+    *,
+    requests: int,
+    tokens: int,
+) -> Quote:
     most = most_output_tokens(first_body(deployment.files, manifest, recipe.packing.envelope))
     before = usage_before(deployment.files, recipe.inference, recipe.model)
     return quote(price, requests=requests, prompt_tokens=tokens, before=before, most=most)

@@ -1,10 +1,13 @@
 """What the stages work from."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from batch_assets.corpus import Corpus
+from batch_assets.domain.batch import Account
 from batch_assets.domain.checks import Checks
 from batch_assets.domain.provider import Provider
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files import Files
 from batch_assets.ledger import Ledger
@@ -35,6 +38,8 @@ class Recipe:
     canary: int | None = None
     #: What is demanded of the answers.
     checks: Checks = field(default_factory=Checks)
+    #: When what the provider has not answered is asked live; None never does it.
+    stragglers: Stragglers | None = None
 
     @property
     def packing(self) -> Packing:
@@ -54,3 +59,16 @@ class Deployment:
     #: Who asks for the partitions that are submitted, a backfill's id: fair shares are counted by
     #: it. Empty means the owner.
     origin: str = ""
+    #: The lane that stragglers are asked by; None where there is none.
+    live: Provider | None = None
+
+    @property
+    def by_provider(self) -> "Sequence[Deployment]":
+        """The deployment once for each of its providers, the inference's own first."""
+        own = replace(self, live=None)
+        return [own] if self.live is None else [own, replace(own, provider=self.live)]
+
+    def of(self, account: Account) -> "Deployment":
+        """The deployment with the provider of that account; the inference's own where none is."""
+        found = (each for each in self.by_provider if each.provider.account == account)
+        return next(found, self.by_provider[0])

@@ -18,11 +18,15 @@ LOOK_EVERY = timedelta(minutes=1)
 
 
 def recover(deployment: Deployment) -> int:
-    """Decide on every doubtful batch of the account by its key; how many were decided.
+    """Decide on every doubtful batch of the accounts by its key; how many were decided.
 
     One that the provider has is adopted; one that it does not have may be offered again. Where the
     provider cannot say, it stays reserved with the reason, for a later look or a person's decision.
     """
+    return sum(map(_recover, deployment.by_provider))
+
+
+def _recover(deployment: Deployment) -> int:
     ledger, owner, provider = deployment.ledger, deployment.owner, deployment.provider
     decided = 0
     for batch in ledger.doubtful_batches(provider.account):

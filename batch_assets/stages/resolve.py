@@ -19,14 +19,14 @@ from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import create_parquet
 from batch_assets.files.results import request_set_of_results
 from batch_assets.files.store import Written
-from batch_assets.stages.bill import Bill, bill_of
+from batch_assets.stages.bill import Bill, bill_of, prices_of_waves
 from batch_assets.stages.canary import failings
 from batch_assets.stages.control import stop_account
 from batch_assets.stages.counts import LineCounts
 from batch_assets.stages.earlier import EarlierResults
 from batch_assets.stages.folding import Folding
 from batch_assets.stages.plan import layout_of
-from batch_assets.stages.quote import keep_usage, price_of
+from batch_assets.stages.quote import keep_usage
 from batch_assets.stages.raw import RawFile
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.results import ResultsSink, Summary, results_schema
@@ -75,9 +75,9 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
     layout = layout_of(request_set)
     manifest = read_manifest(deployment.files, layout.manifest)
     waves = collected_waves(deployment, manifest, request_set)
-    now = deployment.ledger.clock()
-    price = price_of(recipe, deployment.provider, now, snapshot=manifest.price)
-    folding = Folding(recipe, deployment.files, request_set, manifest, waves, steps=price.steps)
+    prices = prices_of_waves(deployment, recipe, request_set, manifest, waves)
+    steps = [price.steps for price in prices]
+    folding = Folding(recipe, deployment.files, request_set, manifest, waves, steps=steps)
     schema = results_schema(recipe.endpoint.arrow_type)
     earlier = _earlier(deployment.files, layout)
     try:
@@ -115,7 +115,7 @@ def resolve(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> 
         lines=folding.lines(),
         batches=[each.batch for wave in waves for each in wave if each.batch is not None],
         raw_files=list(folder.read.values()),
-        bill=bill_of(price, folder.waves),
+        bill=bill_of(prices, folder.waves),
         sample=sample_requests(deployment.files, manifest, recipe.packing.envelope),
         changed=None if earlier is None else earlier.changed,
     )
@@ -138,11 +138,13 @@ def _stands(deployment: Deployment, request_set: RequestSet) -> bool:
     current = deployment.ledger.request_sets.current(
         request_set.inference, request_set.partition_key
     )
-    return current is not None and (current.id, current.wave, current.cancelled_at) == (
-        request_set.id,
-        request_set.wave,
-        request_set.cancelled_at,
-    )
+    return current is not None and _folded(current) == _folded(request_set)
+
+
+def _folded(request_set: RequestSet) -> tuple[object, ...]:
+    """What a fold of it depends on."""
+    stands = (request_set.wave, request_set.cancelled_at, request_set.rescued_at)
+    return (request_set.id, *stands)
 
 
 def _ask_next_wave(
@@ -153,10 +155,11 @@ def _ask_next_wave(
     folding: Folding,
 ) -> None:
     """Plan the next wave, after its wait. Where the account is refused, it is stopped before."""
-    if folding.trouble is not None and _is_news(deployment, folding.ended_at()):
+    asked_by = deployment.of(folding.account or deployment.provider.account)
+    if folding.trouble is not None and _is_news(asked_by, folding.ended_at()):
         trouble = folding.trouble
         stop_account(
-            deployment,
+            asked_by,
             f"the provider refused the account for {trouble.requests:,} requests of partition "
             f"{request_set.partition_key} of {request_set.inference} ({trouble.error_code}: "
             f"{trouble.message}): {remedy_of(trouble.error_code)}",
@@ -166,7 +169,8 @@ def _ask_next_wave(
         return
     seed = f"{request_set.inference}/{request_set.partition_key}/{request_set.digest}"
     wait = recipe.retries.wait_before(request_set.wave + 1, seed)
-    not_before = deployment.ledger.clock() + wait
+    # What is late already waits for nothing.
+    not_before = None if request_set.awaits_rescue else deployment.ledger.clock() + wait
     wanted = np.frombuffer(folding.again, dtype=np.int64)
     plan_next_wave(deployment, recipe, request_set, manifest, wanted, not_before=not_before)
 

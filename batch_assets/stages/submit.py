@@ -13,6 +13,7 @@ from batch_assets.stages.lease import LEASE
 from batch_assets.stages.plan import drop_superseded, live_batches
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import recover
+from batch_assets.stages.rescue import rescue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def submit(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Submis
         manifest.inference, [manifest.partition_key], holder=deployment.owner, lease=LEASE
     )
     drop_superseded(deployment, request_set)
+    request_set = rescue(deployment, recipe, request_set)
     waiting_for = None
     if request_set.resolved_at is None:
         waiting_for = begin(deployment, recipe, request_set, manifest)

@@ -28,14 +28,19 @@ def verdict_on_the_rest(shard: Shard, batch: Batch | None) -> Verdict:
             outcome, message = Outcome.EXPIRED, "the batch expired before this request ran"
         case "cancelled":
             message = "the batch was cancelled before this request ran"
-            withdrawn = batch.cancel_requested_at is not None
-            failure = Failure.WITHDRAWN if withdrawn else Failure.CANCELLED
-            return Verdict(Outcome.CANCELLED, failure, None, message)
+            return Verdict(Outcome.CANCELLED, failure_of_cancelled(batch), None, message)
         case "failed":
             return _not_run(shard, batch)
         case _:
             outcome, message = Outcome.MISSING, "the provider returned no line for this request"
     return Verdict(outcome, failure_of(outcome), batch.error_code, message)
+
+
+def failure_of_cancelled(batch: Batch) -> Failure:
+    """What kind of failure it is that a request did not run, of a batch that was cancelled."""
+    if batch.cancel_requested_at is not None:
+        return Failure.WITHDRAWN
+    return Failure.CANCELLED if batch.rescued_at is None else Failure.STRAGGLER
 
 
 def verdicts_on_lines(shard: Shard, batch: Batch) -> dict[int, Verdict]:

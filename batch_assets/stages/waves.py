@@ -17,7 +17,7 @@ from batch_assets.domain.wave import RetryPolicy
 from batch_assets.files.manifest import Manifest, write_shards
 from batch_assets.stages.asked import asked_by
 from batch_assets.stages.fold import Collected, Flags
-from batch_assets.stages.plan import layout_of, plan, shards_of_wave
+from batch_assets.stages.plan import layout_of, plan, provider_of_the_next, shards_of_wave
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.requests import RequestSink
 from batch_assets.stages.shards import create_shards
@@ -32,8 +32,9 @@ def collected_waves(
 ) -> list[list[Collected]]:
     """The shards of each wave with the batches that answered them.
 
-    Where the request set was cancelled, or is known to be settled, a shard may have none. Raises
-    LedgerError where the wave on its way has not brought everything.
+    Where the request set was cancelled, its stragglers are to be asked live, or it is known to be
+    settled, a shard may have none. Raises LedgerError where the wave on its way has not brought
+    everything.
     """
     batches = {
         (batch.wave, batch.shard): batch
@@ -41,7 +42,7 @@ def collected_waves(
             request_set=request_set.id, states={BatchState.COLLECTED}
         )
     }
-    may_lack = is_settled or request_set.cancelled_at is not None
+    may_lack = is_settled or request_set.awaits_rescue or request_set.cancelled_at is not None
     waves = []
     for wave in range(request_set.wave + 1):
         shards = shards_of_wave(deployment.files, manifest, wave)
@@ -54,8 +55,8 @@ def collected_waves(
     return waves
 
 
-def asked_again(policy: RetryPolicy, verdicts: pa.Table) -> Flags:
-    """Which of the verdicts the policy lets be asked again."""
+def asked_again(policy: RetryPolicy, verdicts: pa.Table, *, rescues: bool = False) -> Flags:
+    """Which of the verdicts the policy lets be asked again, in a wave that rescues or another."""
     every = list(Failure)
     # Made here: the first array imports pandas where that is installed.
     names = pa.array([failure.value for failure in every])
@@ -64,8 +65,9 @@ def asked_again(policy: RetryPolicy, verdicts: pa.Table) -> Flags:
     keys = np.stack([each.to_numpy() for each in (failures, attempts, uncounted)], axis=1)
     # Thousands of rows have a few kinds of fate: the policy is asked about each kind once.
     kinds, kind_of = np.unique(keys, axis=0, return_inverse=True)
+    asks = policy.rescues if rescues else policy.asks_again
     again = [
-        policy.asks_again(None if failure < 0 else every[failure], int(times), int(others))
+        asks(None if failure < 0 else every[failure], int(times), int(others))
         for failure, times, others in kinds
     ]
     return np.array(again, dtype=np.bool_)[kind_of.reshape(-1)]
@@ -92,7 +94,9 @@ def plan_next_wave(
     is_first = carried is not None or releases_canary
     # What a pack lost is asked in packs of half the size, down to one of its own.
     size = packing.size if is_first else max(1, packing.size >> (wave - request_set.first_wave))
-    with create_shards(files, layout, wave=wave, limits=manifest.limits) as sink:
+    own, asked_now = deployment.provider, provider_of_the_next(deployment, request_set)
+    limits = manifest.limits if asked_now is own else asked_now.limits
+    with create_shards(files, layout, wave=wave, limits=limits) as sink:
         requests = RequestSink(recipe, layout, sink, _tokens_of(manifest), size=size)
         for shard in manifest.shards:
             begin, end = np.searchsorted(ordinals, [shard.first_ordinal, shard.last_ordinal + 1])

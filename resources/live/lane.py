@@ -31,6 +31,10 @@ _NOT_THERE = frozenset({404, 405})
 #: server asks for a longer wait, others come first.
 LONGEST_WAIT = 600.0
 
+#: Paths of endpoints whose requests only their own wire takes: Anthropic's, and Gemini's end.
+_MESSAGES = "/v1/messages"
+_GENERATE_CONTENT = ":generateContent"
+
 _Silence = ProviderUnavailable | ProviderUnreachable
 
 #: Bytes of a prompt that are taken for a token before the server has counted them.
@@ -100,6 +104,12 @@ class LiveLane(Lane):
         if find_spec(self._sdk) is None:
             return f"the SDK is not installed: pip install 'batch-assets[{self._sdk}]' {again}"
         return None
+
+    def takes(self, endpoint: str) -> bool:
+        """Whether the endpoint is of the wire's own provider, or of somebody who speaks as it."""
+        if self._sdk == "anthropic":
+            return endpoint == _MESSAGES
+        return endpoint != _MESSAGES and not endpoint.endswith(_GENERATE_CONTENT)
 
     def close(self) -> None:
         caller = self.__dict__.pop("_caller", None)

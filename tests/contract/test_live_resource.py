@@ -29,6 +29,22 @@ def test_an_account_is_told_by_what_shares_a_quota(fields, account) -> None:
     assert vended(**fields).account == account
 
 
+@pytest.mark.parametrize(
+    ("wire", "endpoint", "is_taken"),
+    [
+        ("openai", "/v1/chat/completions", True),
+        ("openai", "/v1/responses", True),
+        ("openai", "/v2/of-a-server", True),
+        ("openai", "/v1/messages", False),
+        ("openai", "/v1beta/models/gemini-3:generateContent", False),
+        ("anthropic", "/v1/messages", True),
+        ("anthropic", "/v1/chat/completions", False),
+    ],
+)
+def test_a_wire_takes_the_requests_that_are_written_for_it(wire, endpoint, is_taken) -> None:
+    assert vended(wire=wire).takes(endpoint) is is_taken
+
+
 def test_openai_itself_charges_its_standard_price() -> None:
     assert vended().price_list == PriceList(provider="openai", tier=Tier.STANDARD)
 

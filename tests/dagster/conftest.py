@@ -117,7 +117,7 @@ class World:
         )
 
     def declare_waiting(
-        self, inference: ba.Inference, sleep: Callable[[float], None]
+        self, inference: ba.Inference, sleep: Callable[[float], None], **resources: Any
     ) -> dg.Definitions:
         """The same, with what a waiting run does instead of sleeping."""
         recipe, partitions = inference.recipe(), partitions_of(inference.corpus, inference.name)
@@ -125,7 +125,9 @@ class World:
         submit = submit_assets(recipe, specs, partitions)
         collect = collect_assets(recipe, specs, partitions, sleep=sleep)
         jobs = inference_jobs(recipe, specs, partitions)
-        defs = dg.Definitions(assets=[submit, collect], jobs=jobs, resources=self.resources())
+        defs = dg.Definitions(
+            assets=[submit, collect], jobs=jobs, resources=self.resources(**resources)
+        )
         return self.load(defs)
 
     def defs_without_sensor(self) -> dg.Definitions:

@@ -32,6 +32,7 @@ from batch_assets.component.prompts import (
     PromptModel,
 )
 from batch_assets.component.retries import RetriesModel
+from batch_assets.component.stragglers import StragglersModel
 from batch_assets.domain.checks import Checks
 from batch_assets.prices.declared import Prices
 
@@ -67,6 +68,7 @@ FACES: list[tuple[type, type[BaseModel], Mapping[str, str]]] = [
     ),
     (Checks, ChecksModel, {}),
     (Prices, PricesModel, {}),
+    (ba.Stragglers, StragglersModel, {}),
 ]
 
 #: What YAML has beside the declaration: in Python it is an argument of `batch_inference`.
@@ -107,6 +109,7 @@ retries: {max_waves: 2, ask_again: [expired], first_wait_seconds: 5, longest_wai
 reuse: false
 keeps_remote: false
 provider: second
+stragglers: {provider: second_live, after_hours: 20}
 approval: required
 canary: 7
 automation: "0 6 * * *"
@@ -146,6 +149,7 @@ def the_same_in_python(project: Path) -> ba.Inference:
         reuse=False,
         keeps_remote=False,
         provider="second",
+        stragglers=ba.Stragglers(provider="second_live", after_hours=20),
         approval="required",
         canary=7,
         automation="0 6 * * *",

@@ -25,7 +25,7 @@ def test_what_another_try_can_cure_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == BY_DEFAULT | {"account", "withdrawn", "packed", "held"}
+    assert again == BY_DEFAULT | {"account", "withdrawn", "packed", "held", "straggler"}
     assert not policy.asks_again(None, 1, 0)
 
 
@@ -34,7 +34,8 @@ def test_a_policy_names_what_is_asked_again():
 
     again = {failure for failure in Failure if policy.asks_again(failure, 1, 0)}
 
-    assert again == {"truncated", "expired", "account", "withdrawn", "packed", "held"}
+    others = {"account", "withdrawn", "packed", "held", "straggler"}
+    assert again == {"truncated", "expired"} | others
 
 
 def test_what_a_pack_lost_is_asked_again_whatever_the_policy_says():
@@ -63,6 +64,28 @@ def test_what_a_person_puts_right_uses_up_no_attempt_but_has_an_end(failure):
     asked = [policy.asks_again(failure, 0, uncounted) for uncounted in range(1, 8)]
 
     assert asked == [True] * (MOST_UNCOUNTED - 1) + [False] * (8 - MOST_UNCOUNTED)
+
+
+def test_a_rescue_asks_what_was_never_answered_whatever_is_left():
+    policy = RetryPolicy(max_waves=1, ask_again=["server_error", "invalid"])
+
+    rescued = {failure for failure in Failure if policy.rescues(failure, 1, MOST_UNCOUNTED)}
+
+    left = {"cancelled", "expired", "missing", "straggler", "withdrawn"}
+    assert rescued == left | {"server_error", "packed", "held"}
+    assert not policy.rescues(None, 1, 0)
+
+
+def test_a_rescue_asks_what_the_policy_asks():
+    policy = RetryPolicy(max_waves=2, ask_again=["invalid", "refused"])
+
+    assert policy.rescues(Failure.INVALID, 1, 0)
+    assert not policy.rescues(Failure.INVALID, 2, 0)
+
+
+def test_a_straggler_uses_up_no_attempt():
+    assert RetryPolicy(max_waves=1, ask_again=[]).asks_again(Failure.STRAGGLER, 9, 9)
+    assert not counts_as_attempt(Failure.STRAGGLER)
 
 
 def test_waits_between_waves_grow_to_the_longest():

@@ -99,6 +99,7 @@ def test_two_accounts_may_have_batches_of_the_same_id(insert_batch, ledger, data
         ({"digest": "d2", "is_current": False, "wave": -1}, "wave counts from zero"),
         ({"digest": "d2", "is_current": False, "holder": "run-1"}, "holder has lease"),
         ({"digest": "d2", "is_current": False, "canary_state": "odd"}, "canary state is known"),
+        ({"digest": "d2", "is_current": False, "rescue_wave": 1}, "rescue wave has its rescue"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

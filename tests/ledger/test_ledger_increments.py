@@ -113,7 +113,7 @@ def test_a_cancellation_is_passed_on_once_for_each_batch_at_the_provider(ledger)
     ledger.request_sets.cancel(sent.request_set, owner="Ann", reason="wrong", cancels_batches=True)
 
     assert [batch.id for batch in ledger.batches_to_cancel(ACCOUNT)] == [sent.id]
-    ledger.asked_to_cancel(sent)
+    ledger.polls.asked_to_cancel(sent)
     assert ledger.batches_to_cancel(ACCOUNT) == []
 
 

@@ -92,6 +92,7 @@ def test_the_constraints_are_these(database):
         "increment_by_request_set",
         "increment_has_rows",
         "request_set_is_named_by_its_digest",
+        "rescue_wave_has_its_rescue",
         "reserved_batch_has_lease",
         "scope_is_paused_once",
         "sequence_counts_from_one",
@@ -143,6 +144,30 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(new_database, monk
     assert constraints_of(migrated._engine) == constraints_of(fresh._engine)
     migrated.close()
     fresh.close()
+
+
+def test_stragglers_of_an_older_ledger_are_counted_from_when_their_request_set_was_made(
+    new_database, monkeypatch
+):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:6])
+        old = Ledger.open(url := new_database())
+        with old._writing.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO request_set (inference, partition_key, digest, created_at, "
+                    "is_current, wave) VALUES ('words', 'p', 'd', '2026-11-21 12:00:00.000000', "
+                    "TRUE, 0)"
+                )
+            )
+        old.close()
+
+    migrated = Ledger.open(url)
+
+    [request_set] = migrated.request_sets.current_ones("words")
+    assert request_set.submitted_at == request_set.created_at
+    assert (request_set.rescued_at, request_set.rescue_wave) == (None, None)
+    migrated.close()
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(ledger, url, database):

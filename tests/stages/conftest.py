@@ -9,6 +9,7 @@ import pytest
 from factories import a_corpus, a_recipe
 from lane_world import SleptTime, a_lane
 from stage_world import LIMITS, Border, World
+from stragglers_world import AFTER, HOUR
 
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.shard import Limits
@@ -49,12 +50,18 @@ def a_world(
 ) -> Callable[..., World]:
     """A world around a corpus of so many rows; keywords are a_recipe's or World's."""
 
-    def make(rows: pa.Table | int = 3, *, via: Provider | None = None, **over: Any) -> World:
+    def make(
+        rows: pa.Table | int = 3,
+        *,
+        via: Provider | None = None,
+        live: Provider | None = None,
+        **over: Any,
+    ) -> World:
         of_world = {key: over.pop(key) for key in ("limits", "partition_key") if key in over}
         recipe = a_recipe(a_corpus(tmp_path / "corpus", rows), **over)
         return World(
             deployment=Deployment(
-                ledger=ledger, files=files, provider=via or provider, owner="run-1"
+                ledger=ledger, files=files, provider=via or provider, owner="run-1", live=live
             ),
             recipe=recipe,
             clock=clock,
@@ -95,3 +102,22 @@ def lane_at(sandbox: RunningSandbox, clock: ManualClock) -> Iterator[Callable[..
 @pytest.fixture
 def lane(lane_at: Callable[..., LiveLane]) -> LiveLane:
     return lane_at()
+
+
+@pytest.fixture
+def slow(sandbox: RunningSandbox) -> RunningSandbox:
+    """A provider that needs 40 hours, and so has half of the answers at the deadline."""
+    sandbox.state.change_settings({"latency": 40 * HOUR, "cancel_delay": 60.0})
+    return sandbox
+
+
+@pytest.fixture
+def late_world(
+    a_world: Callable[..., World], lane: LiveLane, slow: RunningSandbox
+) -> Callable[..., World]:
+    """A world with stragglers after 20 hours; keywords are a_world's."""
+
+    def make(rows: Any = 6, **over: Any) -> World:
+        return a_world(rows, live=lane, **{"stragglers": AFTER, **over})
+
+    return make

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from batch_assets.domain.budget import Budget
+from batch_assets.domain.price import PriceList
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.live import LiveLane
 from batch_assets.resources.live.caller import Caller
@@ -43,6 +44,7 @@ def a_lane(
     caller: Callable[..., Caller] = openai_caller,
     limits: Limits = LIMITS,
     timeout_seconds: float = 10.0,
+    price_list: PriceList | None = None,
     **rates: int,
 ) -> LiveLane:
     """A lane to the server at that address; close it."""
@@ -60,7 +62,7 @@ def a_lane(
         pace=lambda: Pace(concurrency=concurrency, clock=time.now, sleep=time.sleep, **rates),
         concurrency=concurrency,
         max_retries=max_retries,
-        price_list=None,
+        price_list=price_list,
         has_key=bool(api_key),
         key_variable="OPENAI_API_KEY",
         sdk="openai",
