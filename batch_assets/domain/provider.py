@@ -5,7 +5,7 @@ docs/howto/provider.md builds one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from batch_assets.domain.batch import Account, BatchProblem
 from batch_assets.domain.budget import Budget
+from batch_assets.domain.errors import DeclarationError, RequestRefused
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.shard import Limits
 from batch_assets.domain.usage import Usage
@@ -64,6 +65,8 @@ class ProviderBatch:
     #: Why it failed as a whole.
     problems: tuple[BatchProblem, ...] = field(default=())
     usage: Usage | None = None
+    #: What a person wrote on it, our key left out; empty where the provider keeps no such words.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,19 @@ class Upload:
     id: str
     #: Key of the batch it was uploaded for.
     key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file at the provider, whoever uploaded it. What a provider does not tell is None."""
+
+    id: str
+    name: str | None = None
+    bytes: int | None = None
+    #: By the provider's clock, with a time zone.
+    created_at: datetime | None = None
+    #: The provider's own word for what it is for.
+    purpose: str | None = None
 
 
 class Provider(ABC):
@@ -209,3 +225,36 @@ class Provider(ABC):
 
         One that has ended is left as it is: it is described, or RequestRefused is raised.
         """
+
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """All batches of the account, whoever created them, behind the batch `after`.
+
+        In the provider's own order, a page at a time as they are taken. Raises RequestRefused
+        where there is no list, or none that can be entered at `after`.
+        """
+        raise RequestRefused(f"{self.account} has no list of batches: ask for one by its id")
+
+    def files(self) -> Iterator[RemoteFile]:
+        """All files of the account, whoever uploaded them, a page at a time as they are taken.
+
+        Raises RequestRefused where there is no list.
+        """
+        raise RequestRefused(f"{self.account} has no list of files")
+
+    def check_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Raise DeclarationError, without a call, for metadata that a batch cannot carry."""
+        if metadata:
+            raise DeclarationError(f"batches of {self.account} carry no metadata: leave it out")
+
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """`submit` for a person: of a file here, or of one with this id at the provider.
+
+        Raises what `submit` raises, and what `check_metadata` raises; RequestRefused where
+        requests travel in the creating call, so that no uploaded file can have them.
+        """
+        self.check_metadata(metadata)
+        if isinstance(requests, str):
+            raise RequestRefused(f"{self.account} makes no batch of an uploaded file: name it here")
+        return self.submit(requests, endpoint=endpoint, key=key)
