@@ -109,12 +109,18 @@ def _standing(request_set: RequestSet, batches: Sequence[Any]) -> PartitionStand
     # The newest batch of a shard stands for it.
     newest = {batch.shard: batch for batch in batches}.values()
     failed = sum(batch.failed or 0 for batch in newest)
-    # The provider may have counted nothing of one that ended.
-    done = sum(b.requests if b.state in _DONE else (b.completed or 0) for b in newest)
     return PartitionStanding(
         request_set=request_set,
         batches=progress_of_states(BatchState(batch.state) for batch in newest),
         requests=sum(batch.requests for batch in newest),
-        completed=done - sum(b.failed or 0 for b in newest if b.state in _DONE),
+        completed=sum(map(_completed, newest)),
         failed=failed,
     )
+
+
+def _completed(batch: Any) -> int:
+    if batch.completed is None and batch.state in _DONE:
+        # A provider that counts nothing: an ended batch is taken for answered until it is folded.
+        requests: int = batch.requests
+        return requests - (batch.failed or 0)
+    return batch.completed or 0

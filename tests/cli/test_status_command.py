@@ -14,6 +14,7 @@ from factories import NOON, a_provider_batch, a_shard
 from batch_assets.cli import main
 from batch_assets.domain.batch import Account, Batch
 from batch_assets.domain.budget import Budget
+from batch_assets.domain.provider import Phase
 from batch_assets.ledger import Ledger
 
 Call = Callable[..., Result]
@@ -84,6 +85,18 @@ def test_a_partition_with_results_is_resolved_and_not_open(ledger, status):
 
     assert [row["state"] for row in rows_of(status("words", "-o", "json"))] == ["resolved"]
     assert rows_of(status("words", "--open", "-o", "json")) == []
+
+
+def test_of_a_cancelled_batch_what_the_provider_counted_is_completed(ledger, status):
+    batch = submitted(ledger)
+    cancelled = a_provider_batch(
+        batch.provider_id, phase=Phase.ENDED, status="cancelled", completed=6, failed=1
+    )
+    ledger.end(batch, cancelled, owner="sensor")
+
+    [row] = rows_of(status("-o", "json"))
+
+    assert (row["requests"], row["completed"], row["failed"]) == (10, 6, 1)
 
 
 def test_only_what_is_named_is_shown(ledger, status):
