@@ -1,10 +1,11 @@
-"""Reads a list of batches or files as far back as something may stand in it."""
+"""Reads a list of batches or files: to its end, or as far back as something may stand in it."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from batch_assets.domain.errors import ProviderUnavailable
-from batch_assets.resources.replies import CursorGone, created_at
+from batch_assets.domain.errors import ProviderUnavailable, RequestRefused
+from batch_assets.domain.provider import ProviderBatch
+from batch_assets.resources.replies import CursorGone, NotListed, created_at
 
 #: How far the provider's clock and ours may disagree. A page more of a list costs nothing, and a
 #: batch that is overlooked is paid for twice.
@@ -28,24 +29,62 @@ def read_back(call: str, since: datetime, page: Page, *, is_ordered: bool) -> It
     first: int | None = None
     lowest: int | None = None
     falling = is_ordered
-    after: str | None = None
-    while True:
-        try:
-            entries, after = page(call, after)
-        except CursorGone as error:
-            raise ProviderUnavailable(
-                f"{call}: the list breaks off; it is read again the next time"
-            ) from error
+    for entries in _pages(call, page, None):
         yield from entries
         for time in filter(None, map(created_at, entries)):
             first = time if first is None else first
             lowest = time if lowest is None else lowest
             falling = falling and time <= lowest + DISORDER.total_seconds()
             lowest = min(lowest, time)
-        if after is None:
-            return
         if falling and first is not None and lowest is not None and lowest < min(first, enough):
             return
+
+
+def read_all(call: str, page: Page, *, after: str | None = None) -> Iterator[object]:
+    """All batches or files, or those behind the one with the id `after`, in the server's order.
+
+    Raises RequestRefused where the server has no such list, or none that goes on there.
+    """
+    try:
+        for entries in _pages(call, page, after):
+            yield from entries
+    except NotListed as error:
+        raise RequestRefused(f"{call}: {error}; ask for one by its id") from None
+
+
+def behind(
+    call: str, batches: Iterator[ProviderBatch], after: str | None
+) -> Iterator[ProviderBatch]:
+    """Those of a list that stand behind the one with that id, of a server that takes no cursor.
+
+    Raises RequestRefused where none has it.
+    """
+    if after is not None and all(batch.id != after for batch in batches):
+        raise RequestRefused(_no_place(call, after))
+    yield from batches
+
+
+def _pages(call: str, page: Page, after: str | None) -> Iterator[list[object]]:
+    cursor = after
+    while True:
+        try:
+            entries, cursor = page(call, cursor)
+        except CursorGone as error:
+            if after is not None and cursor == after:
+                raise RequestRefused(_no_place(call, after)) from error
+            raise ProviderUnavailable(
+                f"{call}: the list breaks off; it is read again the next time"
+            ) from error
+        yield entries
+        if cursor is None:
+            return
+
+
+def _no_place(call: str, after: str) -> str:
+    return (
+        f"{call}: the provider has no {after} in it to go on behind; take the id of one that it "
+        "lists, or begin at the start"
+    )
 
 
 def may_be_since(entry: object, since: datetime) -> bool:

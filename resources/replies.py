@@ -1,8 +1,11 @@
 """Reading what a provider replied: a model of its SDK, or plain JSON, that may hold anything."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+
+from batch_assets.domain.provider import KEY_METADATA
 
 
 class Unreadable(ValueError):
@@ -27,6 +30,25 @@ def created_at(entry: object) -> int | None:
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return int(moment.timestamp())
     return seconds
+
+
+def moment_of(seconds: int) -> datetime:
+    """The time of so many Unix seconds, in UTC. Raises Unreadable where it is none."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OSError, OverflowError, ValueError) as error:
+        raise Unreadable(f"created_at is {seconds}, which is no time in seconds") from error
+
+
+def words_in(metadata: object) -> dict[str, str]:
+    """What a person wrote on a batch, without our key; a value that is no text is in JSON."""
+    if not isinstance(metadata, Mapping):
+        return {}
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in metadata.items()
+        if name != KEY_METADATA
+    }
 
 
 def field_of(value: object, name: str) -> object:

@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
         for rules in (
             "account_rules",
             "cancel_rules",
+            "create_rules",
             "download_rules",
             "endpoint_rules",
             "ending_rules",
@@ -20,6 +21,7 @@ pytest.register_assert_rewrite(
             "find_rules",
             "hurry_rules",
             "lane_rules",
+            "list_rules",
             "poll_rules",
             "sdk_rules",
             "submit_rules",

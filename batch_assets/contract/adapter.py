@@ -51,6 +51,13 @@ class Adapter:
     #: Settings that each request needs.
     settings: ClassVar[Mapping[str, Any]] = {}
 
+    #: What the provider has for a person. Where one is False, the call raises: RequestRefused, and
+    #: DeclarationError for metadata.
+    lists_batches: bool = True
+    lists_files: bool = True
+    creates_of_uploads: bool = True
+    keeps_metadata: bool = True
+
     @pytest.fixture
     def server(self) -> Any:
         """A ContractServer without batches, for one test. Yours takes this one's place."""

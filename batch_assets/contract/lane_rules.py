@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batch_assets.contract.adapter import KEY, PREFIX, Adapter, ids
-from batch_assets.domain.errors import RequestRefused
+from batch_assets.domain.errors import DeclarationError, RequestRefused
 from batch_assets.domain.lane import Ask, Carrying, Lane
 from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.provider import Phase
@@ -95,6 +95,21 @@ class LaneContract(Adapter):
         assert list(lane.uploads(since=datetime.now(UTC))) == []
         with pytest.raises(RequestRefused):
             lane.download("file-1", BytesIO())
+        with pytest.raises(RequestRefused):
+            list(lane.files())
+
+    def test_it_has_no_batches_but_those_of_the_ledger(self, lane: Lane, tmp_path: Path) -> None:
+        """One that a person created elsewhere would never be carried out."""
+        asked: dict[str, Any] = {"endpoint": self.compiled().url, "key": KEY}
+        self.write_shard(tmp_path / "requests.jsonl", 1)
+
+        with pytest.raises(RequestRefused):
+            list(lane.batches())
+        for requests in (tmp_path / "requests.jsonl", "file-1"):
+            with pytest.raises(RequestRefused):
+                lane.create(requests, metadata={}, **asked)
+        with pytest.raises(DeclarationError, match="metadata"):
+            lane.check_metadata({"owner": "me"})
 
     def test_account_limits_budget_and_prices_are_the_same_every_time(self, lane: Lane) -> None:
         told = [(lane.account, lane.limits, lane.budget, lane.price_list) for _ in range(2)]

@@ -1,7 +1,7 @@
 """A lane: batches that no provider's batch API carries out, but a process of ours."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -102,6 +102,23 @@ class Lane(Provider):
 
     def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
         """Nobody else keeps anything."""
+
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """Refused: its batches are those of the ledger."""
+        raise RequestRefused(
+            f"{self.account} has no list of batches: what runs of ours carry out is in the ledger, "
+            "see batch-assets status"
+        )
+
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """Refused: a batch that is not in the ledger is carried out by nobody."""
+        self.check_metadata(metadata)
+        raise RequestRefused(
+            f"creating the batch {key}: {self.account} has no batch API, and runs of ours carry "
+            "out what an inference asks: begin one with batch-assets start"
+        )
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         """Nobody is to be told: whoever carries it out sees the order in the ledger."""

@@ -237,7 +237,8 @@ class Provider(ABC):
     def files(self) -> Iterator[RemoteFile]:
         """All files of the account, whoever uploaded them, a page at a time as they are taken.
 
-        Raises RequestRefused where there is no list.
+        Take them all before you delete one: it may be where the next page begins. Raises
+        RequestRefused where there is no list.
         """
         raise RequestRefused(f"{self.account} has no list of files")
 
@@ -250,6 +251,10 @@ class Provider(ABC):
         self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
     ) -> ProviderBatch:
         """`submit` for a person: of a file here, or of one with this id at the provider.
+
+        A file has the provider's own request lines, as a shard of `submit` has. Its model is the
+        one in the path of `endpoint` at Gemini, that of its first request at Mistral, and each
+        request's own elsewhere. One that was uploaded before is never deleted.
 
         Raises what `submit` raises, and what `check_metadata` raises; RequestRefused where
         requests travel in the creating call, so that no uploaded file can have them.

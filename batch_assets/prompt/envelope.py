@@ -14,17 +14,16 @@ class RequestLine(NamedTuple):
 
 
 class Envelope:
-    """The names by which a provider's batch file has the id and the body of a request.
-
-    `addressed` lines say the method and the url of their request, too.
-    """
+    """The names by which a provider's batch file has the id and the body of a request."""
 
     def __init__(
         self, *, id: str = "custom_id", body: str = "body", addressed: bool = False
     ) -> None:
         self._head = f'{{"{id}":"'.encode()
-        self._name = body
-        self._addressed = addressed
+        self.id_field = id
+        self.body_field = body
+        #: Whether lines say the method and the url of their request, too.
+        self.is_addressed = addressed
         rename = {"custom_id": id, "body": body}
         whole = [("custom_id", str), ("body", msgspec.Raw)]
         self._decode: Any = _decoder(whole, rename)
@@ -32,8 +31,8 @@ class Envelope:
 
     def line(self, custom_id: str, url: str, body: bytes) -> bytes:
         """One line of a batch file."""
-        address = f',"method":"POST","url":"{url}"' if self._addressed else ""
-        middle = f'"{address},"{self._name}":'.encode()
+        address = f',"method":"POST","url":"{url}"' if self.is_addressed else ""
+        middle = f'"{address},"{self.body_field}":'.encode()
         return b"".join((self._head, custom_id.encode(), middle, body, b"}\n"))
 
     def read(self, line: bytes) -> RequestLine:

@@ -19,6 +19,7 @@ from batch_assets.sandbox.errors import ApiError
 from batch_assets.sandbox.gemini_errors import refused
 from batch_assets.sandbox.gemini_files import moment
 from batch_assets.sandbox.provider import Sandbox
+from batch_assets.sandbox.queries import integer_query
 from batch_assets.sandbox.wire import Wire
 
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -88,17 +89,24 @@ def list_objects(request: Request) -> JSONResponse:
     bucket = request.path_params["bucket"]
     prefix = request.query_params.get("prefix", "")
     delimiter = request.query_params.get("delimiter", "")
-    items, prefixes = [], set()
+    most = integer_query(request, "maxResults", default=1_000, low=1, high=1_000)
+    entries: dict[str, Path | None] = {}
     for path in sorted(object_path(sandbox, bucket, "x").parent.iterdir()):
         name = unquote(path.name)
         if path.suffix == ".part" or not name.startswith(prefix):
             continue
         folder, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
-        if found:
-            prefixes.add(f"{prefix}{folder}{delimiter}")
-        else:
-            items.append(_shown(sandbox, bucket, path))
-    return JSONResponse({"items": items, "prefixes": sorted(prefixes)})
+        entries[f"{prefix}{folder}{delimiter}" if found else name] = None if found else path
+    begin = request.query_params.get("pageToken", "")
+    left = {name: path for name, path in sorted(entries.items()) if name > begin}
+    names = list(left)[:most]
+    page: dict[str, Any] = {
+        "items": [_shown(sandbox, bucket, item) for name in names if (item := left[name])],
+        "prefixes": [name for name in names if left[name] is None],
+    }
+    if len(left) > most:
+        page["nextPageToken"] = names[-1]
+    return JSONResponse(page)
 
 
 def retrieve_object(request: Request) -> Response:

@@ -26,7 +26,7 @@ from batch_assets.domain.provider import Phase, Provider, ProviderBatch
 from batch_assets.domain.request import mark_of
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
-from batch_assets.resources.lists import may_be_since, read_back
+from batch_assets.resources.lists import may_be_since, read_all, read_back
 from batch_assets.resources.patience import Patience
 from batch_assets.resources.replies import text_of
 from batch_assets.resources.search import BatchSearch
@@ -212,6 +212,12 @@ class AnthropicProvider(Provider):
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         return self._client.cancel(batch_id)
+
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """All batches of the account's workspace, from new to old, by pages of 1,000."""
+        call = "listing the batches"
+        for batch in read_all(call, self._client.batch_page, after=after):
+            yield self._client.describe(call, batch)
 
     def close(self) -> None:
         """Give the connections back; the next call opens new ones."""

@@ -15,8 +15,9 @@ BLOCK = 256 * 1024
 _HEAD = b'{"requests":['
 _TAIL = b"]}"
 
-#: How a line of a shard begins: as the endpoint `messages` writes it (`prompt/envelope.py`).
-_LINE = re.compile(rb'\{"custom_id":"([^"\\]*)",')
+#: How a line of a shard begins: as the endpoint `messages` writes it (`prompt/envelope.py`); in a
+#: person's own file there may be spaces.
+_LINE = re.compile(rb'\s*\{\s*"custom_id"\s*:\s*"([^"\\]*)"\s*,')
 
 #: Bytes that stand around the lines, and that the mark adds to each.
 AROUND = len(_HEAD) + len(_TAIL)

@@ -11,13 +11,8 @@ import msgspec
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.provider import Phase
-from batch_assets.resources.openai.profile import (
-    OPENAI,
-    PHASES,
-    Listing,
-    MetadataLimits,
-    Profile,
-)
+from batch_assets.resources.metadata import MetadataLimits
+from batch_assets.resources.openai.profile import OPENAI, PHASES, Listing, Profile
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 EMBEDDINGS, RESPONSES = "/v1/embeddings", "/v1/responses"

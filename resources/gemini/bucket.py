@@ -21,9 +21,9 @@ from gcsfs.retry import HttpError as GcsError
 from google.auth.exceptions import GoogleAuthError
 
 from batch_assets.domain.errors import ArtifactError
-from batch_assets.domain.provider import Upload
+from batch_assets.domain.provider import RemoteFile, Upload
 from batch_assets.resources.border import Border, HttpError, SdkErrors
-from batch_assets.resources.gemini.place import BUCKET, Place
+from batch_assets.resources.gemini.place import ANSWERS, BUCKET, Place
 from batch_assets.resources.gemini.search import CLOCK_SKEW
 from batch_assets.resources.patience import Patience
 
@@ -147,6 +147,21 @@ class Bucket:
             key = path.split("/")[-2]
             if len(key) == _KEY_LENGTH and _moment(info) >= since - CLOCK_SKEW:
                 yield Upload(id=f"{BUCKET}{path}", key=key)
+
+    def files(self) -> Iterator[RemoteFile]:
+        """All files below the folder, in one go: two or three of each batch."""
+        folder = self._place.folder
+        with self._translated(f"listing the files of {folder}"):
+            found: dict[str, Any] = self._fs.find(folder, detail=True)
+        for path, info in found.items():
+            yield RemoteFile(
+                id=f"{BUCKET}{path}",
+                name=f"{BUCKET}{path}".removeprefix(f"{folder}/"),
+                bytes=int(info["size"]),
+                created_at=_moment(info),
+                # By the folders that we make: no batch is to be made of them.
+                purpose=ANSWERS if f"/{ANSWERS}/" in path else None,
+            )
 
     @contextmanager
     def _translated(self, call: str) -> Iterator[None]:

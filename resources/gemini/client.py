@@ -18,11 +18,17 @@ from google.genai import types
 from google.genai.errors import APIError
 
 from batch_assets.domain.errors import AccountRefused, ArtifactError, RequestRefused
-from batch_assets.domain.provider import ProviderBatch
+from batch_assets.domain.provider import ProviderBatch, RemoteFile
 from batch_assets.resources.border import Border
 from batch_assets.resources.gemini.errors import ERRORS
 from batch_assets.resources.gemini.place import Place
-from batch_assets.resources.gemini.replies import Unreadable, check_length, described, text_of
+from batch_assets.resources.gemini.replies import (
+    Unreadable,
+    check_length,
+    described,
+    file_described,
+    text_of,
+)
 from batch_assets.resources.patience import Patience
 
 #: Batches per list call, and files (API reference, `files.list`: 100 at most).
@@ -177,6 +183,11 @@ class GeminiClient:
         """A batch of a page in our own words."""
         with self._translated(call):
             return described(batch)
+
+    def describe_file(self, call: str, file: object) -> RemoteFile:
+        """A file of a page in our own words."""
+        with self._translated(call):
+            return file_described(file)
 
     def retrieve(self, batch_id: str) -> ProviderBatch:
         call = f"reading the batch {batch_id}"

@@ -6,6 +6,9 @@ from batch_assets.domain.errors import DeclarationError
 
 BUCKET = "gs://"
 
+#: The folder of a batch's answers, in the batch's own.
+ANSWERS = "answers"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -35,4 +38,4 @@ class Place:
 
     def answers_of(self, key: str) -> str:
         """The folder that a batch's answers go to."""
-        return f"{self.folder}/{key}/answers"
+        return f"{self.folder}/{key}/{ANSWERS}"

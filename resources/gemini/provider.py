@@ -6,7 +6,7 @@ locations, dry runs and sensors that have nothing to ask do without it. `client`
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -24,12 +24,13 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, Upload
+from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
 from batch_assets.resources.gemini.place import BUCKET, Place
-from batch_assets.resources.gemini.replies import created_at, key_of, text_of
+from batch_assets.resources.gemini.replies import KEY, key_of
 from batch_assets.resources.gemini.search import CLOCK_SKEW, BatchSearch, listed
+from batch_assets.resources.lists import behind
 from batch_assets.resources.patience import Patience
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 GEMINI_URL = "https://generativelanguage.googleapis.com"
 
 #: The endpoint of a model (`batch_assets/prompt/endpoints/gemini.py`).
-_ENDPOINT = re.compile(r"/v1beta/(?:models/)?(.+):generateContent")
+_ENDPOINT = re.compile(r"/v1beta/(?:models/)?(?!models:)(.+):generateContent")
 
-#: The name under which a batch's requests are uploaded: its key.
-_KEY = re.compile(r"[0-9a-f]{32}")
+#: How the names of the Developer API's files begin.
+UPLOADED = "files/"
 
 
 class GeminiProvider(Provider):
@@ -133,19 +134,13 @@ class GeminiProvider(Provider):
         Where the creation is refused for sure, the upload is deleted again. A deletion that fails
         is left to the sweep, as is an upload whose process dies or whose reply is lost.
         """
-        found = _ENDPOINT.fullmatch(endpoint)
-        if found is None:
-            raise RequestRefused(
-                f"creating the batch {key}: {endpoint} is no endpoint of Gemini's; declare "
-                "generate_content"
-            )
-        client, place = self._client, self._place
-        if place is None:
-            source, output = client.upload(shard, key=key), None
+        model, client = _model_of(endpoint, key), self._client
+        if self._place is None:
+            source = client.upload(shard, key=key)
         else:
-            source, output = self._bucket.upload(shard, key=key), place.answers_of(key)
+            source = self._bucket.upload(shard, key=key)
         try:
-            return client.create(found[1], source, key=key, output=output)
+            return client.create(model, source, key=key, output=self._answers_of(key))
         except ReplyLost:
             raise
         except BatchAssetsError:
@@ -180,18 +175,11 @@ class GeminiProvider(Provider):
         if self._place is not None:
             yield from self._bucket.uploads(since=since)
             return
-        call = "listing the uploaded files"
-        after: str | None = None
         # Files are kept for two days, so that the list is never long.
-        while True:
-            entries, after = self._client.file_page(call, after)
-            for file in entries:
-                name, key = text_of(file, "name"), key_of(file)
-                is_ours = key is not None and _KEY.fullmatch(key) is not None
-                if name and key and is_ours and created_at(file) >= since - CLOCK_SKEW:
-                    yield Upload(id=name, key=key)
-            if after is None:
-                return
+        for file in self._files("listing the uploaded files"):
+            is_recent = file.created_at is None or file.created_at >= since - CLOCK_SKEW
+            if is_recent and file.name and KEY.fullmatch(file.name):
+                yield Upload(id=file.id, key=file.name)
 
     def delete_upload(self, file_id: str) -> None:
         self._delete(file_id)
@@ -217,12 +205,64 @@ class GeminiProvider(Provider):
         self._client.cancel(batch_id)
         return self._client.retrieve(batch_id)
 
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """All batches, by pages of 100, at Vertex AI of the project and its location.
+
+        The list can be entered by its own tokens only: with `after` it is read from its beginning.
+        """
+        call = "listing the batches"
+        found = (self._client.describe(call, batch) for batch in listed(self._client, call, None))
+        yield from behind(call, found, after)
+
+    def files(self) -> Iterator[RemoteFile]:
+        """All files that the Developer API keeps; at Vertex AI, those below the resource's folder
+        in the bucket.
+        """
+        if self._place is not None:
+            yield from self._bucket.files()
+        else:
+            yield from self._files("listing the files")
+
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """`submit` for a person, of a request file here or of one that is there already.
+
+        The model is the one in the path of the endpoint. A batch has a name, which is its key, and
+        no place for other words. Of a file in a bucket, answers tell whose they are by the label
+        `batch_assets_key` of each request, which our own uploads have.
+        """
+        self.check_metadata(metadata)
+        if isinstance(requests, Path):
+            return self.submit(requests, endpoint=endpoint, key=key)
+        model = _model_of(endpoint, key)
+        begin = UPLOADED if self._place is None else BUCKET
+        if not requests.startswith(begin):
+            raise RequestRefused(
+                f"creating the batch {key}: {requests} is no file that a batch can be made of; "
+                f"name one that begins with {begin}, as the list of files has it"
+            )
+        return self._client.create(model, requests, key=key, output=self._answers_of(key))
+
     def close(self) -> None:
         """Give the connections back; the next call opens new ones."""
         self.__dict__.pop("_bucket", None)
         client = self.__dict__.pop("_client", None)
         if client is not None:
             client.close()
+
+    def _files(self, call: str) -> Iterator[RemoteFile]:
+        after: str | None = None
+        while True:
+            entries, after = self._client.file_page(call, after)
+            for file in entries:
+                yield self._client.describe_file(call, file)
+            if after is None:
+                return
+
+    def _answers_of(self, key: str) -> str | None:
+        """Where Vertex AI is to write."""
+        return None if self._place is None else self._place.answers_of(key)
 
     def _delete(self, file_id: str, *, retrying: bool = True) -> None:
         if file_id.startswith(BUCKET):
@@ -258,6 +298,17 @@ class GeminiProvider(Provider):
         from batch_assets.resources.gemini.bucket import Bucket
 
         return Bucket(self._place, patience=self._patience)
+
+
+def _model_of(endpoint: str, key: str) -> str:
+    found = _ENDPOINT.fullmatch(endpoint)
+    if found is None:
+        raise RequestRefused(
+            f"creating the batch {key}: {endpoint} is no endpoint of Gemini's; declare "
+            "generate_content, whose path names the model: "
+            "/v1beta/models/gemini-2.5-flash:generateContent"
+        )
+    return found[1]
 
 
 def _is_installed(module: str) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from batch_assets.domain.batch import BatchProblem
-from batch_assets.domain.provider import Phase, ProviderBatch
+from batch_assets.domain.provider import Phase, ProviderBatch, RemoteFile
 
 #: Every state of `types.py` (JobState), and the same of the Developer API, which begin with
 #: BATCH_STATE_. The SDK's own list of those that have ended lacks the partial success.
@@ -30,6 +30,9 @@ PHASES = {
 }
 
 _PREFIX = re.compile(r"(?:JOB|BATCH)_STATE_")
+
+#: The form of our keys, by which a name that we gave is told from what others write there.
+KEY = re.compile(r"[0-9a-f]{32}")
 
 #: Names of the counts at the Developer API and at Vertex AI (`types.py`: CompletionStats).
 _COMPLETED = ("successfulRequestCount", "successfulCount")
@@ -50,6 +53,8 @@ def described(reply: object) -> ProviderBatch:
     word = _PREFIX.sub("", state)
     phase = PHASES.get(word, Phase.UNKNOWN)
     stats = _mapping(batch, "batchStats") or _mapping(batch, "completionStats")
+    name = key_of(reply)
+    is_ours = name is not None and KEY.fullmatch(name) is not None
     completed, failed = _count(stats, _COMPLETED), _count(stats, _FAILED)
     total = _count(stats, ("requestCount",))
     if total is None and stats:
@@ -59,7 +64,7 @@ def described(reply: object) -> ProviderBatch:
         phase=phase,
         status=word.lower(),
         created_at=created_at(reply),
-        key=text_of(batch, "displayName"),
+        key=name if is_ours else None,
         input_file_id=_input_of(batch),
         output_file_id=_output_of(batch) if phase is Phase.ENDED else None,
         # Numbers that are zero are left out of such JSON.
@@ -67,6 +72,21 @@ def described(reply: object) -> ProviderBatch:
         failed=(failed or 0) if stats else None,
         total=total,
         problems=_problems(reply),
+        metadata={} if is_ours or name is None else {"displayName": name},
+    )
+
+
+def file_described(file: object) -> RemoteFile:
+    """A file of the Developer API's list. Raises Unreadable without name or time."""
+    size, source = text_of(file, "sizeBytes"), text_of(file, "source")
+    return RemoteFile(
+        id=_required(file, "name"),
+        name=text_of(file, "displayName"),
+        bytes=int(size) if size and size.isdecimal() else None,
+        created_at=created_at(file),
+        # An uploaded file may be for anything; of the others the source is what there is: answers
+        # are GENERATED (`types.py`: FileSource).
+        purpose=None if source == "UPLOADED" else source,
     )
 
 
@@ -83,7 +103,7 @@ def created_at(entry: object) -> datetime:
 
 
 def key_of(entry: object) -> str | None:
-    """The name that we gave a batch or a file: the key."""
+    """The name that a batch or a file was given: of ours, the key."""
     return text_of(_batch_of(entry), "displayName")
 
 

@@ -27,22 +27,25 @@ _CALL = "listing the batches"
 
 
 def listed(
-    client: "GeminiClient", call: str, since: datetime, *, key: str | None = None
+    client: "GeminiClient", call: str, since: datetime | None, *, key: str | None = None
 ) -> Iterator[object]:
-    """All batches created at `since` or later, and some older ones; with `key` those that may have
-    it.
+    """All batches; those created at `since` or later, and some older ones, where it is given; with
+    `key` those that may have it.
     """
-    enough = since - CLOCK_SKEW - DISORDER
+    enough = None if since is None else since - CLOCK_SKEW - DISORDER
     lowest: datetime | None = None
     falling = True
     after: str | None = None
     while True:
         entries, after = client.batch_page(call, after, key=key)
         yield from entries
-        for moment in map(created_at, entries):
+        with client.border.translated(call):
+            moments = [created_at(entry) for entry in entries]
+        for moment in moments:
             falling = falling and (lowest is None or moment <= lowest + DISORDER)
             lowest = moment if lowest is None else min(lowest, moment)
-        if after is None or (falling and lowest is not None and lowest < enough):
+        is_past = enough is not None and lowest is not None and lowest < enough
+        if after is None or (falling and is_past):
             return
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 from mistralai.client import Mistral
 from mistralai.client.errors import MistralError
-from mistralai.client.models import BatchJob, File, FileSchema
+from mistralai.client.models import BatchJob, File, FilePurpose, FileSchema
 
 from batch_assets.domain.errors import (
     AccountRefused,
@@ -33,6 +33,9 @@ from batch_assets.resources.replies import check_length, check_whole
 
 #: Jobs or files per list call, the SDK's default (`client/jobs.py`, `client/files.py`).
 PAGE = 100
+
+#: Bytes of a request that are read to find its model.
+LONGEST_LINE = 16 * 2**20
 
 #: Longest wait before a further try.
 MOST_SECONDS = 120.0
@@ -126,9 +129,9 @@ class MistralClient:
             )
 
     def job_page(
-        self, call: str, page: int, *, since: datetime, key: str | None = None
+        self, call: str, page: int, *, since: datetime | None = None, key: str | None = None
     ) -> list[BatchJob]:
-        """Up to 100 jobs created at `since` or later, newest first; those of the key alone where
+        """Up to 100 jobs, created at `since` or later, newest first; those of the key alone where
         the server filters by it.
         """
         metadata = None if key is None else {KEY_METADATA: key}
@@ -148,15 +151,17 @@ class MistralClient:
 
         return self._tried(call, ask)
 
-    def file_page(self, call: str, page: int) -> list[FileSchema]:
-        """Up to 100 files that were uploaded for batches."""
+    def file_page(
+        self, call: str, page: int, *, purpose: FilePurpose | None = None
+    ) -> list[FileSchema]:
+        """Up to 100 files; those of one purpose, where it is given."""
 
         def ask(timeout_ms: int) -> list[FileSchema]:
             return self._sdk.files.list(
                 page=page,
                 page_size=PAGE,
                 include_total=False,
-                purpose="batch",
+                purpose=purpose,
                 timeout_ms=timeout_ms,
             ).data
 
@@ -194,6 +199,21 @@ class MistralClient:
         )
         with self._translated(call):
             check_whole({"bytes": whole.size_bytes}, received)
+
+    def first_line(self, file_id: str) -> bytes:
+        """The first line of a file, of which no more is read than that takes."""
+        call = f"reading the model in the file {file_id}"
+        files = self._sdk.files
+        reply = self._tried(
+            call, lambda timeout_ms: files.download(file_id=file_id, timeout_ms=timeout_ms)
+        )
+        begun = b""
+        with self._translated(call), closing(reply):
+            for block in reply.iter_bytes():
+                begun += block
+                if b"\n" in block or len(begun) > LONGEST_LINE:
+                    break
+        return begun.partition(b"\n")[0]
 
     def delete_file(self, file_id: str, *, retrying: bool = True) -> None:
         """Delete a file; one that the server does not have any more is no error."""

@@ -27,9 +27,11 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, Upload
+from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
+from batch_assets.resources.lists import behind
+from batch_assets.resources.metadata import MetadataLimits
 from batch_assets.resources.patience import Patience
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ MISTRAL_URL = "https://api.mistral.ai"
 
 #: What we can ask for of `client/models/apiendpoint.py`.
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
+
+#: Nothing is documented: OpenAI's, which the same tools write.
+METADATA = MetadataLimits()
 
 #: How far the provider's clock and ours may disagree.
 CLOCK_SKEW = timedelta(hours=1)
@@ -139,23 +144,7 @@ class MistralProvider(Provider):
         Where the creation is refused for sure, the upload is deleted again. A deletion that fails
         is left to the sweep, as is an upload whose process dies or whose reply is lost.
         """
-        model = _model_of(shard)
-        input_file_id = self._client.upload(shard, key=key)
-        try:
-            return self._client.create(
-                input_file_id,
-                endpoint=endpoint,
-                model=model,
-                timeout_hours=self._timeout_hours,
-                metadata=self._metadata,
-                key=key,
-            )
-        except ReplyLost:
-            raise
-        except BatchAssetsError:
-            with suppress(BatchAssetsError):
-                self._client.delete_file(input_file_id, retrying=False)
-            raise
+        return self._offered(shard, endpoint, key, {})
 
     def find(
         self,
@@ -206,7 +195,7 @@ class MistralProvider(Provider):
         page, size = 0, 1
         while size:
             # That the newest come first is not documented: the list is read to its end.
-            files = self._client.file_page(call, page)
+            files = self._client.file_page(call, page, purpose="batch")
             page, size = page + 1, len(files)
             for file in files:
                 ours = _OUR_FILE.fullmatch(file.filename)
@@ -225,6 +214,47 @@ class MistralProvider(Provider):
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         return self._client.cancel(batch_id)
+
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """All jobs of the account, from new to old, by pages of 100.
+
+        The list can be entered at a number only: with `after` it is read from its beginning.
+        """
+        yield from behind(_LISTING, self._jobs(_LISTING), after)
+
+    def files(self) -> Iterator[RemoteFile]:
+        """All files of the account, of whatever purpose, by pages of 100."""
+        from batch_assets.resources.mistral.replies import file_described
+
+        page, size = 0, 1
+        while size:
+            files = self._client.file_page("listing the files", page)
+            page, size = page + 1, len(files)
+            yield from map(file_described, files)
+
+    def check_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Raise DeclarationError for what is too much beside our key and the resource's own."""
+        METADATA.check({**self._metadata, **metadata}, "mistral")
+
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """`submit` for a person, of a request file here or of one that is uploaded already.
+
+        The model of a job is that of its first request. Raises RequestRefused for an uploaded file
+        that names none, and ArtifactError for one here.
+        """
+        self.check_metadata(metadata)
+        if isinstance(requests, Path):
+            return self._offered(requests, endpoint, key, metadata)
+        model = _model_in(self._client.first_line(requests))
+        if model is None:
+            raise RequestRefused(
+                f"creating the batch {key}: the first line of {requests} names no model, which a "
+                'job of Mistral\'s must have: write it into the body of each request ("model": '
+                '"mistral-small-latest") and upload the file again'
+            )
+        return self._created(requests, model, endpoint, key, metadata)
 
     def close(self) -> None:
         """Give the connections back; the next call opens new ones."""
@@ -248,18 +278,49 @@ class MistralProvider(Provider):
             wait=self._wait,
         )
 
-    def _jobs(self, call: str, since: datetime, key: str | None = None) -> Iterator[ProviderBatch]:
+    def _offered(
+        self, shard: Path, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """The job of a file of ours, which is deleted where it is sure that no job has it."""
+        model = _model_of(shard)
+        input_file_id = self._client.upload(shard, key=key)
+        try:
+            return self._created(input_file_id, model, endpoint, key, metadata)
+        except ReplyLost:
+            raise
+        except BatchAssetsError:
+            with suppress(BatchAssetsError):
+                self._client.delete_file(input_file_id, retrying=False)
+            raise
+
+    def _created(
+        self, input_file_id: str, model: str, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        return self._client.create(
+            input_file_id,
+            endpoint=endpoint,
+            model=model,
+            timeout_hours=self._timeout_hours,
+            metadata={**self._metadata, **metadata},
+            key=key,
+        )
+
+    def _jobs(
+        self, call: str, since: datetime | None = None, key: str | None = None
+    ) -> Iterator[ProviderBatch]:
         """All jobs created at `since` or later, from new to old, by the clock of the provider.
 
-        Those that come in meanwhile move others to a later page, and hide none.
+        Those that come in meanwhile move others to a later page: none is hidden, nor told twice.
         """
         from batch_assets.resources.mistral.client import PAGE
         from batch_assets.resources.mistral.replies import described
 
         page, size = 0, PAGE
+        told: set[str] = set()
         while size >= PAGE:
-            jobs = self._client.job_page(call, page, since=since - CLOCK_SKEW, key=key)
-            yield from map(described, jobs)
+            jobs = self._client.job_page(call, page, since=since and since - CLOCK_SKEW, key=key)
+            yield from (described(job) for job in jobs if job.id not in told)
+            told.update(job.id for job in jobs)
             page, size = page + 1, len(jobs)
 
     def _alone(
@@ -287,9 +348,19 @@ def _model_of(shard: Path) -> str:
     """The model of the shard's first request, which is that of all. Raises ArtifactError."""
     try:
         with shard.open("rb") as lines:
-            model = json.loads(lines.readline())["body"]["model"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+            model = _model_in(lines.readline())
+    except OSError as error:
         raise ArtifactError(f"cannot read the model in {shard}: {error!r}") from error
-    if not isinstance(model, str):
-        raise ArtifactError(f"the first line of {shard} names no model")
+    if model is None:
+        raise ArtifactError(
+            f"the first line of {shard} names no model: write it into the body of each request"
+        )
     return model
+
+
+def _model_in(line: bytes) -> str | None:
+    try:
+        model = json.loads(line)["body"]["model"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return model if isinstance(model, str) and model else None

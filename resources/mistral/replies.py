@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batch_assets.domain.batch import BatchProblem
-from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch
+from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch, RemoteFile
+from batch_assets.resources.replies import words_in
 
 if TYPE_CHECKING:
-    from mistralai.client.models import BatchJob
+    from mistralai.client.models import BatchJob, FileSchema
 
 #: Every status of `client/models/batchjobstatus.py`.
 PHASES = {
@@ -40,6 +41,20 @@ def described(job: "BatchJob") -> ProviderBatch:
         problems=tuple(BatchProblem(code=None, message=error.message) for error in job.errors)
         if job.status == "FAILED"
         else (),
+        metadata=words_in(job.metadata or {}),
+    )
+
+
+def file_described(file: "FileSchema") -> RemoteFile:
+    """A file of the list, which the SDK has checked against its types."""
+    return RemoteFile(
+        id=file.id,
+        name=file.filename,
+        bytes=file.size_bytes,
+        created_at=datetime.fromtimestamp(file.created_at, UTC),
+        # Requests, results and errors of batches are all for "batch"; the other word tells them
+        # apart (`client/models/sampletype.py`).
+        purpose=file.sample_type if file.purpose == "batch" else file.purpose,
     )
 
 

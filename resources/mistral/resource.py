@@ -8,10 +8,10 @@ import dagster as dg
 from pydantic import Field
 
 from batch_assets.domain.errors import DeclarationError
-from batch_assets.domain.provider import KEY_METADATA
 from batch_assets.resources.address import host_of
 from batch_assets.resources.mistral.provider import (
     API_KEY,
+    METADATA,
     MISTRAL_URL,
     MistralProvider,
 )
@@ -58,10 +58,7 @@ class MistralResource(ProviderResource):
             raise DeclarationError(
                 f"timeout_hours is {self.timeout_hours}; give 1 to {HOURS[-1]}, a week"
             )
-        if KEY_METADATA in self.metadata:
-            raise DeclarationError(
-                f"metadata has {KEY_METADATA}, by which batches are recognised: choose another name"
-            )
+        METADATA.check(self.metadata, "mistral")
         if self.base_url is not None:
             host_of(self.base_url, example=MISTRAL_URL)
 

@@ -4,7 +4,7 @@ Importing this module imports the SDK, so `provider` does it at its first call.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,12 @@ from batch_assets.domain.errors import (
     ProviderUnavailable,
     RequestRefused,
 )
-from batch_assets.domain.provider import ProviderBatch
+from batch_assets.domain.provider import ProviderBatch, RemoteFile
 from batch_assets.resources.border import Border
 from batch_assets.resources.openai.errors import ERRORS
 from batch_assets.resources.openai.options import CreateOptions
 from batch_assets.resources.openai.profile import Listing
-from batch_assets.resources.openai.replies import described, page_of
+from batch_assets.resources.openai.replies import described, file_described, page_of
 from batch_assets.resources.patience import Patience
 from batch_assets.resources.replies import (
     CursorGone,
@@ -163,11 +163,13 @@ class OpenAIClient:
         if self._profile.waits_for_file:
             raise ProviderUnavailable(f"{call}: the provider still reads it; try again later")
 
-    def create(self, input_file_id: str, *, endpoint: str, key: str) -> ProviderBatch:
-        """Create the batch by one single request."""
+    def create(
+        self, input_file_id: str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """Create the batch by one single request; `metadata` is added to what every batch has."""
         call = f"creating the batch {key}"
         seconds = self._options.output_expires_after_seconds
-        metadata = self._options.metadata_with(key)
+        words = self._options.adding(metadata).metadata_with(key)
         sdk = self._face(call, retrying=False)
         with self._translated(call, creating=True):
             return described(
@@ -175,7 +177,7 @@ class OpenAIClient:
                     completion_window=cast("Any", self._options.completion_window),
                     endpoint=cast("Any", self._profile.spelled(endpoint)),
                     input_file_id=input_file_id,
-                    metadata=omit if metadata is None else dict(metadata),
+                    metadata=omit if words is None else dict(words),
                     output_expires_after={"anchor": "created_at", "seconds": seconds}
                     if seconds
                     else omit,
@@ -196,19 +198,24 @@ class OpenAIClient:
             call, "batches", after, lambda: batches.list(limit=PAGE, after=after or omit)
         )
 
-    def file_page(self, call: str, after: str | None) -> tuple[list[object], str | None]:
-        """Up to 1,000 files that were uploaded for batches, newest first, as `batch_page` does."""
+    def file_page(
+        self, call: str, after: str | None, *, purpose: str | None = None
+    ) -> tuple[list[object], str | None]:
+        """Up to 1,000 files, newest first, as `batch_page` does; those of one purpose, where it is
+        given and the server's list does not come whole.
+        """
         if not self._profile.has_file_list:
             raise NotListed(f"{self._profile.name} has no list of files")
         files = self._face(call).files.with_raw_response
         if self._profile.listing is Listing.WHOLE:
             return self._page(call, "files", None, files.list)
-        purpose = self._profile.purpose
         return self._page(
             call,
             "files",
             after,
-            lambda: files.list(purpose=purpose, order="desc", limit=FILE_PAGE, after=after or omit),
+            lambda: files.list(
+                purpose=purpose or omit, order="desc", limit=FILE_PAGE, after=after or omit
+            ),
         )
 
     def _page(
@@ -236,6 +243,11 @@ class OpenAIClient:
         """A batch of a page in our own words."""
         with self._translated(call):
             return described(batch, self._profile)
+
+    def describe_file(self, call: str, file: object) -> RemoteFile:
+        """A file of a page in our own words."""
+        with self._translated(call):
+            return file_described(file)
 
     def retrieve(self, batch_id: str) -> ProviderBatch:
         call = f"reading the batch {batch_id}"

@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.provider import KEY_METADATA
+from batch_assets.resources.metadata import check_own_name
 from batch_assets.resources.openai.profile import OPENAI, Profile
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
 _HOURS = {"h": 1, "d": 24}
-
-#: Characters of a batch's key.
-_KEY_LENGTH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,10 @@ class CreateOptions:
     def metadata_with(self, key: str) -> Mapping[str, str] | None:
         """What the batch of that key carries; None at a server that keeps none."""
         return None if self.profile.metadata is None else {**self.metadata, KEY_METADATA: key}
+
+    def adding(self, metadata: Mapping[str, str]) -> Self:
+        """These options for a batch that carries more words. Raises DeclarationError."""
+        return replace(self, metadata={**self.metadata, **metadata})
 
     def _check_window(self) -> None:
         window = self.completion_window
@@ -67,40 +70,14 @@ class CreateOptions:
 
     def _check_metadata(self) -> None:
         limits = self.profile.metadata
-        if KEY_METADATA in self.metadata:
-            raise DeclarationError(
-                f"metadata has {KEY_METADATA}, by which batches are recognised: choose another name"
-            )
-        if limits is None:
-            if self.metadata:
-                raise DeclarationError(
-                    f"metadata is given, and batches of {self.profile.name} carry none: leave it "
-                    "out"
-                )
+        if limits is not None:
+            limits.check(self.metadata, self.profile.name)
             return
-        if limits.pairs is not None and len(self.metadata) >= limits.pairs:
+        check_own_name(self.metadata)
+        if self.metadata:
             raise DeclarationError(
-                f"metadata has {len(self.metadata)} pairs; the API takes {limits.pairs - 1} beside "
-                "our own: leave some out"
+                f"metadata is given, and batches of {self.profile.name} carry none: leave it out"
             )
-        for name, value in self.metadata.items():
-            too_long = _exceeds(name, limits.name) or _exceeds(value, limits.value)
-            if not name or too_long:
-                raise DeclarationError(
-                    f"metadata {name[:64]!r}: the API takes names of 1 to "
-                    f"{limits.name} characters and values of {limits.value} at most: shorten it"
-                )
-        whole = {**self.metadata, KEY_METADATA: "0" * _KEY_LENGTH}
-        size = sum(len(text.encode()) for pair in whole.items() for text in pair)
-        if limits.bytes is not None and size > limits.bytes:
-            raise DeclarationError(
-                f"metadata has {size:,} bytes with our key; {self.profile.name} takes "
-                f"{limits.bytes:,} in all: shorten it"
-            )
-
-
-def _exceeds(text: str, limit: int | None) -> bool:
-    return limit is not None and len(text) > limit
 
 
 def _in_words(hours: tuple[int, ...]) -> str:

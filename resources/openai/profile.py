@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from batch_assets.domain.provider import Phase
 from batch_assets.domain.request import mark_of
+from batch_assets.resources.metadata import MetadataLimits
 
 #: Every status of `types/batch.py` (openai-python 3.54); `cancelling` lasts up to ten minutes.
 PHASES: Mapping[str, Phase] = {
@@ -50,21 +51,6 @@ class Listing(Enum):
     WHOLE = "whole"
     #: As NEWEST_FIRST, but with each batch as it was when it was asked about alone.
     STALE = "stale"
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetadataLimits:
-    """What of our words a batch can carry, our key among them. None is no limit.
-
-    OpenAI's (`batch_create_params.py`), unless declared.
-    """
-
-    pairs: int | None = 16
-    #: Characters of a name, and of a value.
-    name: int | None = 64
-    value: int | None = 512
-    #: Of all names and values together, in UTF-8.
-    bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

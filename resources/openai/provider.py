@@ -7,7 +7,7 @@ calls, `errors` says what they raise, `replies` what they return.
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -24,10 +24,10 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, Upload
+from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
-from batch_assets.resources.lists import Page, may_be_since, read_back
+from batch_assets.resources.lists import Page, behind, may_be_since, read_all, read_back
 from batch_assets.resources.openai.options import CreateOptions
 from batch_assets.resources.openai.profile import OPENAI, Listing, Profile
 from batch_assets.resources.openai.replies import key_of
@@ -136,16 +136,7 @@ class OpenAIProvider(Provider):
         Where the creation is refused for sure, the upload is deleted again. A deletion that fails
         is left to the sweep, as is an upload whose process dies or whose reply is lost.
         """
-        input_file_id = self._client.upload(shard, key=key)
-        try:
-            self._client.wait_for_file(input_file_id)
-            return self._client.create(input_file_id, endpoint=endpoint, key=key)
-        except ReplyLost:
-            raise
-        except BatchAssetsError:
-            with suppress(BatchAssetsError):
-                self._client.delete_file(input_file_id, retrying=False)
-            raise
+        return self._offered(shard, endpoint, key, {})
 
     def find(
         self,
@@ -173,7 +164,7 @@ class OpenAIProvider(Provider):
                 input_file_id = text_of(batch, "input_file_id")
                 if found is None and input_file_id and may_be_since(batch, since):
                     bare[input_file_id] = batch
-            for file in self._listed(call, since, self._client.file_page) if bare else ():
+            for file in self._listed(call, since, self._request_files) if bare else ():
                 batch_of_file = bare.get(text_of(file, "id") or "")
                 if batch_of_file and text_of(file, "filename") == f"{key}.jsonl":
                     return self._client.describe(call, batch_of_file)
@@ -210,7 +201,7 @@ class OpenAIProvider(Provider):
         """
         call = "listing the uploaded files"
         with suppress(NotListed):
-            for file in self._listed(call, since, self._client.file_page):
+            for file in self._listed(call, since, self._request_files):
                 file_id = text_of(file, "id")
                 ours = _OUR_FILE.fullmatch(text_of(file, "filename") or "")
                 if ours and file_id:
@@ -228,6 +219,43 @@ class OpenAIProvider(Provider):
 
     def cancel(self, batch_id: str) -> ProviderBatch:
         return self._client.cancel(batch_id)
+
+    def batches(self, *, after: str | None = None) -> Iterator[ProviderBatch]:
+        """All batches of the account, by pages of 100, as the server's list has them."""
+        call = "listing the batches"
+        is_whole = self._profile.listing is Listing.WHOLE
+        listed = read_all(call, self._client.batch_page, after=None if is_whole else after)
+        found = (self._client.describe(call, batch) for batch in listed)
+        yield from behind(call, found, after if is_whole else None)
+
+    def files(self) -> Iterator[RemoteFile]:
+        """All files of the account, also those of answers, by pages of 1,000."""
+        call = "listing the files"
+        for file in read_all(call, self._client.file_page):
+            yield self._client.describe_file(call, file)
+
+    def check_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Raise DeclarationError for what is too much beside our key and the resource's own."""
+        self._options.adding(metadata)
+
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """`submit` for a person, of a request file here or of one that is uploaded already.
+
+        Its words are added to the resource's own. Raises RequestRefused for an uploaded file where
+        the server keeps no metadata: such a batch could not be found after a lost reply.
+        """
+        self.check_metadata(metadata)
+        if isinstance(requests, Path):
+            return self._offered(requests, endpoint, key, metadata)
+        if self._profile.metadata is None:
+            raise RequestRefused(
+                f"creating the batch {key} of {requests}: batches of {self._profile.name} carry no "
+                "metadata, so that it could not be told which one is yours if the answer is lost: "
+                "name the file on this machine, which is uploaded under the batch's key"
+            )
+        return self._created(requests, endpoint, key, metadata)
 
     def close(self) -> None:
         """Give the connections back; the next call opens new ones."""
@@ -253,6 +281,30 @@ class OpenAIProvider(Provider):
             patience=self._patience,
             wait=self._wait,
         )
+
+    def _offered(
+        self, shard: Path, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """The batch of a file of ours, which is deleted where it is sure that no batch has it."""
+        input_file_id = self._client.upload(shard, key=key)
+        try:
+            return self._created(input_file_id, endpoint, key, metadata)
+        except ReplyLost:
+            raise
+        except BatchAssetsError:
+            with suppress(BatchAssetsError):
+                self._client.delete_file(input_file_id, retrying=False)
+            raise
+
+    def _created(
+        self, input_file_id: str, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        client = self._client
+        client.wait_for_file(input_file_id)
+        return client.create(input_file_id, endpoint=endpoint, key=key, metadata=metadata)
+
+    def _request_files(self, call: str, after: str | None) -> tuple[list[object], str | None]:
+        return self._client.file_page(call, after, purpose=self._profile.purpose)
 
     def _listed(self, call: str, since: datetime, page: Page) -> Iterator[object]:
         is_ordered = self._profile.listing in (Listing.NEWEST_FIRST, Listing.STALE)

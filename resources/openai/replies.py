@@ -6,19 +6,21 @@ Compatible servers send times as digits or as ISO text, errors as a plain list o
 "" for a file that is not.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from batch_assets.domain.batch import BatchProblem
-from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch
+from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch, RemoteFile
 from batch_assets.domain.usage import Usage
 from batch_assets.resources.openai.profile import OPENAI, Profile
 from batch_assets.resources.replies import (
     Unreadable,
     created_at,
     field_of,
+    moment_of,
     number_of,
     required_text,
     text_of,
+    words_in,
 )
 
 
@@ -42,6 +44,19 @@ def described(reply: object, profile: Profile = OPENAI) -> ProviderBatch:
         total=number_of(field_of(counts, "total")),
         problems=_problems(field_of(batch, "errors") or field_of(batch, "error")),
         usage=_usage(field_of(batch, "usage")),
+        metadata=words_in(field_of(batch, "metadata")),
+    )
+
+
+def file_described(file: object) -> RemoteFile:
+    """A file of a list. Raises Unreadable without an id."""
+    seconds = created_at(file)
+    return RemoteFile(
+        id=required_text(file, "id"),
+        name=text_of(file, "filename"),
+        bytes=number_of(field_of(file, "bytes")),
+        created_at=None if seconds is None else moment_of(seconds),
+        purpose=text_of(file, "purpose"),
     )
 
 
@@ -75,10 +90,7 @@ def _moment(batch: object) -> datetime:
     seconds = created_at(batch)
     if seconds is None:
         raise Unreadable("the reply has no created_at")
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError) as error:
-        raise Unreadable(f"created_at is {seconds}, which is no time in seconds") from error
+    return moment_of(seconds)
 
 
 def _problems(errors: object) -> tuple[BatchProblem, ...]:

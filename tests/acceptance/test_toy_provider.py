@@ -42,6 +42,7 @@ def test_it_passes_the_contract_and_says_what_its_provider_cannot(project: ToyPr
         "requests are uploaded as a file: requests travel in the call that makes the job",
         "an answer is of a declared type: Toy knows no schema",
         "its answer has no place for a list",
+        "it declares creates_of_uploads = False",
     }
 
 
@@ -108,6 +109,12 @@ SLIPS = {
         "                refused[job_id] = refusal",
         "                del refusal",
         "test_what_the_provider_does_not_know_is_named_after_all_others",
+    ),
+    "begins its list again": (
+        "provider.py",
+        "self._jobs(after)",
+        "self._jobs()",
+        "test_a_list_goes_on_behind_any_of_its_batches",
     ),
     "guesses at a new status": (
         "provider.py",

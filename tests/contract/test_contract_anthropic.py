@@ -49,6 +49,7 @@ class AnthropicAdapter(Adapter):
     endpoint = MessagesEndpoint
     model = MODEL
     settings: ClassVar = {"max_tokens": 200}
+    lists_files = creates_of_uploads = keeps_metadata = False
 
     @pytest.fixture
     def server(self, batch_sandbox_server) -> AnthropicServer:
@@ -59,7 +60,13 @@ class AnthropicAdapter(Adapter):
 
 
 class TestAnthropic(AnthropicAdapter, ProviderContract):
-    pass
+    def test_a_list_of_more_than_a_page_of_a_thousand_is_read_to_its_end(self, provider, server):
+        server.others(1_002)
+
+        listed = [batch.id for batch in provider.batches()]
+
+        assert len(set(listed)) == len(listed) == 1_002
+        assert [batch.id for batch in provider.batches(after=listed[999])] == listed[1_000:]
 
 
 class TestAnthropicMessages(AnthropicAdapter, EndpointContract):

@@ -8,17 +8,19 @@ from sandbox_server import SandboxServer, chat_line
 from batch_assets.contract import Adapter, EndpointContract
 from batch_assets.contract.account_rules import AccountRules
 from batch_assets.contract.cancel_rules import CancelRules
+from batch_assets.contract.create_rules import CreateRules
 from batch_assets.contract.download_rules import DownloadRules
 from batch_assets.contract.ending_rules import EndingRules
 from batch_assets.contract.failure_rules import FailureRules
 from batch_assets.contract.find_rules import FindRules
 from batch_assets.contract.hurry_rules import HurryRules
+from batch_assets.contract.list_rules import ListRules
 from batch_assets.contract.poll_rules import PollRules
 from batch_assets.contract.submit_rules import SubmitRules
 from batch_assets.contract.upload_rules import UploadRules
 from batch_assets.domain.provider import Provider
 from batch_assets.prompt.endpoints.chat import ChatEndpoint
-from batch_assets.resources.compatible import CompatibleResource
+from batch_assets.resources.compatible import PROFILES, CompatibleResource
 from batch_assets.sandbox import ScriptedSandbox
 
 #: Where each profile's wire is below the sandbox's address; `{slug}` is the account's part of it.
@@ -54,6 +56,7 @@ class CompatibleAdapter(Adapter):
 
     def server_of(self, sandbox: ScriptedSandbox, profile: str) -> CompatibleServer:
         self.profile, self.wait = profile, sandbox.clock.advance
+        self.keeps_metadata = self.creates_of_uploads = PROFILES[profile].metadata is not None
         return CompatibleServer(sandbox, profile)
 
     def make_provider(self, origin: str, **settings: object) -> Provider:
@@ -76,6 +79,8 @@ class TestEveryProfile(
     DownloadRules,
     CancelRules,
     UploadRules,
+    ListRules,
+    CreateRules,
 ):
     @pytest.fixture(params=ADDRESSES)
     def server(self, request, batch_sandbox_server) -> CompatibleServer:

@@ -53,6 +53,7 @@ class GeminiServer(SandboxServer):
 class GeminiAdapter(Adapter):
     endpoint = GenerateContentEndpoint
     model = MODEL
+    keeps_metadata = False
 
     @pytest.fixture
     def server(self, batch_sandbox_server) -> GeminiServer:

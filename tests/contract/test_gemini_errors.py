@@ -120,6 +120,11 @@ def test_a_read_that_the_server_broke_off_can_be_tried_later(server, provider, s
         provider.find(KEY, since=SINCE)
 
 
+UNTIMELY = {
+    "without a time": an_operation(1, createTime=None),
+    "a time that is none": an_operation(1, createTime="yesterday"),
+}
+
 #: Replies with status 200 that no batch can be read from.
 GARBLED = {
     "hung up": b"",
@@ -132,8 +137,7 @@ GARBLED = {
     "a text": answer("batch"),
     "nothing in it": answer({}),
     "without a state": answer({"name": "batches/1", "metadata": {}}),
-    "without a time": answer(an_operation(1, createTime=None)),
-    "a time that is none": answer(an_operation(1, createTime="yesterday")),
+    **{name: answer(operation) for name, operation in UNTIMELY.items()},
     "metadata of another kind": answer({"name": "batches/1", "metadata": [1]}),
 }
 
@@ -161,6 +165,15 @@ def test_a_list_that_cannot_be_read_finds_nothing_and_says_so(server, provider, 
 
     with pytest.raises(ProviderUnavailable):
         provider.find(KEY, since=SINCE)
+
+
+@pytest.mark.parametrize("name", UNTIMELY)
+def test_a_list_with_a_batch_that_cannot_be_read_says_so(server, provider, name):
+    server.on(BATCHES, answer({"operations": [UNTIMELY[name]]}))
+
+    for asked in (lambda: provider.find(KEY, since=SINCE), lambda: list(provider.batches())):
+        with pytest.raises(ProviderUnavailable, match=r"createTime|create_time"):
+            asked()
 
 
 def test_a_list_that_repeats_itself_is_not_read_for_ever(server, provider):

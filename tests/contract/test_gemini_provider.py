@@ -257,6 +257,62 @@ def test_uploads_are_read_page_by_page(border):
     assert border.calls[1].query == "pageSize=100&pageToken=t"
 
 
+def test_a_name_that_others_gave_is_a_word_of_theirs_and_no_key(provider, submitted, others):
+    ours, [theirs] = submitted(), others(1)
+
+    listed = {batch.id: batch for batch in provider.batches()}
+
+    assert (listed[ours.id].key, listed[ours.id].metadata) == (KEY, {})
+    assert (listed[theirs].key, listed[theirs].metadata) == (None, {"displayName": "theirs"})
+
+
+def test_files_are_listed_with_what_they_are_for(submitted, provider, clock, since, others, border):
+    batch = submitted()
+    others(1)
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+
+    files = {file.id: file for file in provider.files()}
+
+    ours = files[batch.input_file_id]
+    assert (ours.name, ours.purpose, ours.created_at) == (KEY, None, since)
+    assert files[ended.output_file_id].purpose == "GENERATED"
+    assert sorted(file.name for file in files.values() if file.purpose is None) == [KEY, "theirs"]
+
+
+def test_files_are_read_a_page_at_a_time(border):
+    files = [{"name": f"files/{n}", "createTime": "2026-11-01T00:00:00Z"} for n in range(3)]
+    border.on(
+        FILES,
+        border.answer({"files": files[:2], "nextPageToken": "t"}),
+        border.answer({"files": files[2:]}),
+    )
+    provider = a_provider(address(border))
+
+    listed = provider.files()
+    first, calls = next(listed), border.count(FILES)
+
+    assert (first.id, first.name, first.bytes, calls) == ("files/0", None, None, 1)
+    assert [file.id for file in listed] == ["files/1", "files/2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "endpoint", "why"),
+    [
+        ("gs://bucket/x", ENDPOINT, "begins with files/"),
+        ("a.jsonl", ENDPOINT, "begins with files/"),
+        ("files/1", "/v1beta/models:generateContent", "whose path names the model"),
+    ],
+)
+def test_what_no_batch_can_be_made_of_is_refused_before_any_call(
+    provider, border, source, endpoint, why
+):
+    with pytest.raises(RequestRefused, match=why):
+        provider.create(source, endpoint=endpoint, key=KEY, metadata={})
+
+    assert border.calls == []
+
+
 def test_an_upload_can_be_deleted_twice(provider, submitted, client):
     batch = submitted()
 

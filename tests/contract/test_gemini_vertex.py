@@ -164,6 +164,52 @@ def test_request_files_are_told_of_and_deleted(submitted, provider, since):
     assert list(provider.uploads(since=since)) == []
 
 
+def test_jobs_of_the_project_are_listed_by_pages_whoever_made_them(
+    submitted, provider, monkeypatch
+):
+    made = [submitted().id for _ in range(3)]
+    monkeypatch.setattr("batch_assets.resources.gemini.client.PAGE", 2)
+
+    listed = [batch.id for batch in provider.batches()]
+
+    assert listed == made[::-1]
+    assert [batch.id for batch in provider.batches(after=made[1])] == made[:1]
+
+
+def test_the_files_of_the_folder_are_listed(submitted, provider, clock, since, tmp_path):
+    batch = submitted()
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+
+    requests, answers = sorted(provider.files(), key=lambda file: file.name, reverse=True)
+
+    assert (requests.id, requests.name) == (batch.input_file_id, f"{KEY}/requests.jsonl")
+    assert requests.bytes > (tmp_path / "shard.jsonl").stat().st_size
+    assert requests.created_at.tzinfo is not None
+    assert answers.id.startswith(ended.output_file_id)
+    assert (requests.purpose, answers.purpose) == (None, "answers")
+
+
+def test_a_file_in_the_bucket_becomes_a_batch(submitted, provider, clock, since):
+    uploaded = submitted().input_file_id
+
+    batch = provider.create(uploaded, endpoint=ENDPOINT, key="2" * 32, metadata={})
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+    provider.download(ended.output_file_id, sink)
+
+    assert (batch.input_file_id, batch.key) == (uploaded, "2" * 32)
+    assert ended.output_file_id.startswith(f"{FOLDER}/{'2' * 32}/answers/")
+    read = LineReader(SHAPE).read(sink.getvalue())
+    assert sorted(line.custom_id for line in read) == ["a-0", "a-1", "a-2"]
+
+
+def test_what_is_in_no_bucket_makes_no_batch(provider):
+    with pytest.raises(RequestRefused, match=r"begins with gs://"):
+        provider.create("files/1", endpoint=ENDPOINT, key=KEY, metadata={})
+
+
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 def test_a_shard_of_many_blocks_arrives_whole(submitted, provider, clock, since):
     """gcsfs sends it in parts of 8 MiB."""
