@@ -15,14 +15,19 @@ import msgspec
 from batch_assets.corpus.inputs import WHOLE, InputFiles
 from batch_assets.domain.errors import ArtifactError, DeclarationError
 from batch_assets.domain.item import is_inference_name
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.files import Files
 from batch_assets.files.layout import STARTED_FOLDER, started_path
 from batch_assets.inference import Inference
 from batch_assets.prompt import Labels, Prompt
-from batch_assets.prompt.declared_output import Declared
+from batch_assets.prompt.declared_output import Declared, output_of
 from batch_assets.prompt.json_schema_output import JsonSchemaOutput
+from batch_assets.prompt.output import OutputType
 
 _VERSION = 1
+
+#: Fields that the first declarations were stored without, whose digests hold as they are.
+_SINCE = ("stragglers_provider", "stragglers_after")
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +53,9 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     settings: dict[str, Any] = {}
     rows_per_request: int = 1
     approval: bool = False
+    #: Who is asked live what is not answered so many hours after it was submitted; both or neither.
+    stragglers_provider: str | None = None
+    stragglers_after: float | None = None
     #: Where modules of the user's own are looked for last; another one is the same declaration.
     folder: str = ""
 
@@ -70,14 +78,31 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             rows_per_request=self.rows_per_request,
             approval="required" if self.approval else None,
             provider=self.provider,
+            stragglers=self.stragglers,
             description=f"Started from a command line, of {corpus.source_ref(WHOLE)}.",
         )
+
+    @property
+    def stragglers(self) -> Stragglers | None:
+        """Raises DeclarationError."""
+        if self.stragglers_provider is None or self.stragglers_after is None:
+            return None
+        return Stragglers(provider=self.stragglers_provider, after_hours=self.stragglers_after)
 
     def _output(self) -> Declared:
         if self.schema is not None:
             name = self.schema_name or str(self.schema.get("title") or "")
             return JsonSchemaOutput(self.schema, name=name)
-        return Labels(*self.labels) if self.labels else self.structured_output_class
+        if self.labels:
+            return Labels(*self.labels)
+        if self.structured_output_class is None or self.schema_name is None:
+            return self.structured_output_class
+        found = output_of(self.structured_output_class)
+        if not isinstance(found, OutputType):
+            raise DeclarationError(
+                f"{self.structured_output_class} has a name of its own: leave out --schema-name"
+            )
+        return OutputType(found.model, name=self.schema_name)
 
     def differences(self, other: "Started") -> list[str]:
         """What the other one has otherwise, each as a sentence's part, by the options' names."""
@@ -92,6 +117,9 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def digest(self) -> str:
         """Another one is another declaration; equal in every process."""
         declared = {**msgspec.to_builtins(self), "folder": ""}
+        for name in _SINCE:
+            if declared[name] is None:
+                del declared[name]
         canonical = json.dumps(declared, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

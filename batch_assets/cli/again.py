@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.declared import Declared, declared_at, with_declaration
 from batch_assets.cli.exit_codes import ExitCode
 from batch_assets.cli.person import given_by
@@ -24,7 +25,7 @@ RESOLVE_SCHEMA = schema_of("resolve", 1)
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )
@@ -82,7 +83,7 @@ class AskedAgain(Row, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )
@@ -153,6 +154,8 @@ def _resolved(declared: Declared, request_set: RequestSet) -> Resolved:
         resolution = fold(declared.deployment, declared.recipe, request_set)
         if resolution is None:
             raise LedgerError("it went another way meanwhile: look at its status")
+        # So that a Dagster on the same deployment shows them.
+        declared.deployment.ledger.request_sets.made_anew(request_set)
         items, ok = resolution.summary.items, resolution.summary.outcomes[Outcome.OK]
     except BatchAssetsError as error:
         refused = error.message

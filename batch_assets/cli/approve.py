@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.person import given_by
 from batch_assets.cli.place import Place, at_place
@@ -12,6 +13,8 @@ from batch_assets.cli.render import Row, emit, schema_of, with_output
 from batch_assets.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from batch_assets.files import Files
     from batch_assets.stages.approve import Approvable
 
@@ -35,13 +38,19 @@ class Approved(Row, frozen=True, kw_only=True):
     input_usd: float | None
     #: What it costs, in words.
     quote: str
+    #: The same where all of it is asked live, the worst case, with the expected answers and with
+    #: answers as long as they may be; null where it has no stragglers, or that is unknown.
+    live_usd: float | None
+    live_most_usd: float | None
+    #: When, and by whom; null where it has no stragglers.
+    stragglers: str | None
 
 
 _COLUMNS = ("partition", "request_set", "approved", "requests", "prompt_tokens", "quote")
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )
@@ -90,13 +99,20 @@ def approve(
             approved=not dry_run,
             requests=each.quote.requests,
             prompt_tokens=each.quote.prompt_tokens,
-            usd=None if each.quote.usd is None else float(each.quote.usd),
-            input_usd=None if each.quote.input_usd is None else float(each.quote.input_usd),
-            quote=str(each.quote),
+            usd=_usd(each.quote.usd),
+            input_usd=_usd(each.quote.input_usd),
+            quote=each.said,
+            live_usd=None if each.live_quote is None else _usd(each.live_quote.usd),
+            live_most_usd=None if each.live_quote is None else _usd(each.live_quote.most_usd),
+            stragglers=None if each.terms is None else str(each.terms.stragglers),
         )
         for each in found
     ]
     emit(output, SCHEMA, rows, _COLUMNS)
+
+
+def _usd(amount: "Decimal | None") -> float | None:
+    return None if amount is None else float(amount)
 
 
 def _prepared(files: "Files", inference: str, partition_key: str, digest: str) -> "Approvable":

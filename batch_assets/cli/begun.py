@@ -1,13 +1,12 @@
 """Where `start` and `plan` work: a declaration, and the provider it names, checked before use."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_assets.cli.declared import Declared, opened
+from batch_assets.cli.declared import Declared, opened, own_name
 from batch_assets.cli.declaring import Given
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.place import Place
@@ -76,13 +75,16 @@ def on_deployment(
     Raises UsageError for a provider that the deployment does not have, AccountRefused for one
     whose key is not set.
     """
+    lane = None if inference.stragglers is None else inference.stragglers.provider
     with usage():
-        resource = _resource(place, inference.provider)
-    if needs_key and (said := lacking_key(place, inference.provider)):
-        raise AccountRefused(f"{said[0]}; nothing was sent")
-    owner = f"start (command line, process {os.getpid()})"
+        resources = {inference.provider: _resource(place, inference.provider)}
+        if lane is not None:
+            resources[lane] = _resource(place, lane, option="--stragglers-provider")
+    for each in resources if needs_key else ():
+        if said := lacking_key(place, each):
+            raise AccountRefused(f"{said[0]}; nothing was sent")
     with opened(
-        place, inference.provider, {inference.provider: resource}, owner=owner
+        place, inference.provider, resources, owner=own_name("start"), lane=lane
     ) as deployment:
         yield Declared(recipe=inference.recipe(), deployment=deployment)
 
@@ -96,7 +98,7 @@ def lacking_key(place: Place, provider: str) -> list[str]:
     return [] if has_all else [f"there is no key for {provider}: set {variable}"]
 
 
-def _resource(place: Place, provider: str) -> Any:
+def _resource(place: Place, provider: str, *, option: str = "--provider") -> Any:
     from batch_assets.domain.kinds import kinds
     from batch_assets.resources.deployments import provider_resource
 
@@ -106,12 +108,12 @@ def _resource(place: Place, provider: str) -> Any:
     known = dict(kinds())
     if provider not in known:
         raise click.UsageError(
-            f"--provider {provider}: there is no such one; there are {', '.join(known)}"
+            f"{option} {provider}: there is no such one; there are {', '.join(known)}"
         )
     address = known[provider].address_variable
     way_out = f"set {address} to its address" if address else "choose another one"
     raise click.UsageError(
-        f"--provider {provider}: the {place.environment.name} deployment has none; {way_out}"
+        f"{option} {provider}: the {place.environment.name} deployment has none; {way_out}"
     )
 
 

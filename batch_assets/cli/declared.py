@@ -1,6 +1,7 @@
 """Where a command gets the declaration of an inference: the code location, or what `start` kept."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,9 @@ from batch_assets.domain.errors import BatchAssetsError, DeclarationError
 
 if TYPE_CHECKING:
     from batch_assets.domain.batch import Account
+    from batch_assets.files import Files
     from batch_assets.inference import Inference
+    from batch_assets.ledger import Ledger
     from batch_assets.stages.recipe import Deployment, Recipe
 
 #: The variable by which Dagster's own commands are told the module (dagster 1.13).
@@ -31,6 +34,11 @@ class Declared:
 
     recipe: "Recipe"
     deployment: "Deployment"
+
+
+def own_name(command: str) -> str:
+    """By what the ledger knows this process: no other one has it, not of another machine either."""
+    return f"{command} (command line, process {os.getpid()}, {secrets.token_hex(3)})"
 
 
 def with_declaration(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +85,29 @@ def declared_at(
 
 
 @contextmanager
+def kept_at(
+    place: Place, inference: str, module: str | None
+) -> Iterator[tuple["Ledger", "Files", "Inference | None"]]:
+    """The ledger, the store, and the declaration where there is one; no provider is needed.
+
+    Raises NotFound where the module does not declare it.
+    """
+    if module is None:
+        from batch_assets.started import started_inference
+
+        files = place.files()
+        with place.open_ledger() as ledger:
+            yield ledger, files, started_inference(files, inference)
+        return
+    from batch_assets.assets.keys import FILES, LEDGER
+
+    declaration, resources = _located(inference, module)
+    with ExitStack() as stack:
+        built = _built(stack, _storage(place, resources))
+        yield getattr(built, LEDGER), getattr(built, FILES).files, declaration
+
+
+@contextmanager
 def opened(
     place: Place,
     provider: str,
@@ -86,29 +117,46 @@ def opened(
     lane: str | None = None,
 ) -> Iterator["Deployment"]:
     """What the stages act on, with the provider of that resource key, and the lane of the other."""
+    from batch_assets.assets.deployment import deployment_from
+
+    needed = [provider, *([] if lane is None else [lane])]
+    for key in needed:
+        if key not in resources:
+            raise DeclarationError(
+                f"the deployment has no resource {key!r}; it has {', '.join(sorted(resources))}"
+            )
+    chosen = {**_storage(place, resources), **{key: resources[key] for key in needed}}
+    with ExitStack() as stack:
+        built = _built(stack, chosen)
+        yield deployment_from(built, provider, owner=owner, lane=lane)
+
+
+def _built(stack: ExitStack, chosen: Mapping[str, Any]) -> Any:
+    """The resources, made until the stack ends. Raises what keeps one from being made."""
     import dagster as dg
 
-    from batch_assets.assets.deployment import deployment_from
+    try:
+        return stack.enter_context(dg.build_resources(chosen))
+    except dg.DagsterError as error:
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None
+
+
+def _storage(place: Place, resources: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources of the ledger and the store: those that are given, else the place's."""
     from batch_assets.assets.keys import FILES, LEDGER
     from batch_assets.resources.io_managers import BatchFilesIOManager
     from batch_assets.resources.ledger import LedgerResource
 
-    needed = [provider, *([] if lane is None else [lane])]
-    chosen = {key: resources[key] for key in (LEDGER, FILES, *needed) if key in resources}
-    for key in needed:
-        if key not in chosen:
-            raise DeclarationError(
-                f"the deployment has no resource {key!r}; it has {', '.join(sorted(resources))}"
-            )
+    chosen = {key: resources[key] for key in (LEDGER, FILES) if key in resources}
     if place.ledger is not None or LEDGER not in chosen:
         chosen[LEDGER] = LedgerResource(url=place.ledger_url)
     if place.root is not None or FILES not in chosen:
         chosen[FILES] = BatchFilesIOManager(
             root=place.root or place.environment.required_files_root()
         )
-    with ExitStack() as stack:
-        built = stack.enter_context(dg.build_resources(chosen))
-        yield deployment_from(built, provider, owner=owner, lane=lane)
+    return chosen
 
 
 @contextmanager
@@ -121,7 +169,7 @@ def deployments_by_account(
 
     resources = chosen_deployment().resources
     if module is not None:
-        resources = _definitions_in(_imported(module), module).resources or {}
+        resources = resources_of(module)
     found: dict[Account, Deployment] = {}
     with ExitStack() as stack:
         for key, resource in resources.items():
@@ -129,6 +177,11 @@ def deployments_by_account(
                 deployment = stack.enter_context(opened(place, key, resources, owner=owner))
                 found.setdefault(deployment.provider.account, deployment)
         yield found
+
+
+def resources_of(module: str) -> Mapping[str, Any]:
+    """The resources of a code location."""
+    return _definitions_in(_imported(module), module).resources or {}
 
 
 def _started(place: Place, inference: str) -> tuple["Inference", Mapping[str, Any]] | None:

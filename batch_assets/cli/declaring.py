@@ -56,7 +56,10 @@ _OPTIONS = (
         help="What an answer must be: a Pydantic model, dataclass or TypedDict.",
     ),
     click.option("--schema", metavar="FILE.json", help="What it must be: a JSON schema."),
-    click.option("--schema-name", help="The schema's name; left out, its title or the file's."),
+    click.option(
+        "--schema-name",
+        help="The schema's name at the provider; left out, the class's, its title or the file's.",
+    ),
     click.option("--labels", metavar="A,B,…", help="What it must be: one of these."),
     click.option("--provider", help="openai, anthropic, …; left out, openai."),
     click.option("--model", help="The provider's name of the model."),
@@ -72,6 +75,19 @@ _OPTIONS = (
     click.option("--rows-per-request", type=int, help="Items that share a request, at most."),
     click.option(
         "--approval", is_flag=True, help="Send nothing before somebody approves it: approve."
+    ),
+    click.option(
+        "--stragglers-provider",
+        metavar="NAME",
+        help="Who is asked live what is not answered in time, at its own price: openai_live, … "
+        "With --stragglers-after.",
+    ),
+    click.option(
+        "--stragglers-after",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="HOURS",
+        help="Hours from the submission to that: fewer than the provider's window, which is 24 "
+        "with most. With --stragglers-provider.",
     ),
     click.option(
         "--run-id",
@@ -102,6 +118,8 @@ class Given:
     settings: tuple[str, ...]
     rows_per_request: int | None
     approval: bool
+    stragglers_provider: str | None
+    stragglers_after: float | None
     run_id: str | None
 
     @property
@@ -145,6 +163,8 @@ class Given:
             settings=_settings(self.settings),
             rows_per_request=1 if self.rows_per_request is None else self.rows_per_request,
             approval=self.approval,
+            stragglers_provider=self.stragglers_provider,
+            stragglers_after=self.stragglers_after,
             folder=os.getcwd(),
         )
 
@@ -171,8 +191,11 @@ class Given:
         }
         if len(chosen := _named(outputs)) > 1:
             raise click.UsageError(f"{' and '.join(chosen)}: an answer is one of them, not both")
-        if self.schema_name is not None and self.schema is None:
-            raise click.UsageError("--schema-name is the name of a --schema, and there is none")
+        if self.schema_name is not None and not (self.schema or self.structured_output_class):
+            raise click.UsageError(
+                "--schema-name is the name of a --schema or a --structured-output-class, and there "
+                "is none"
+            )
         if self.rows_per_request is not None and self.rows_per_request < 1:
             raise click.UsageError("--rows-per-request: a request has 1 row at least")
         if self.namespaces and len(self.namespaces) != len(self.inputs):
@@ -181,9 +204,19 @@ class Given:
                 "each, in the same order"
             )
 
+        self._check_stragglers()
+
+    def _check_stragglers(self) -> None:
+        together = {
+            "--stragglers-provider": self.stragglers_provider,
+            "--stragglers-after": self.stragglers_after,
+        }
+        if len(_named(together)) == 1:
+            raise click.UsageError(f"give both {' and '.join(together)}, or neither")
+
     def _schema_name(self) -> str | None:
         if self.schema is None:
-            return None
+            return self.schema_name
         return self.schema_name or _schema(Path(self.schema)).get("title") or Path(self.schema).stem
 
 

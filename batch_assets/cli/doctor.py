@@ -275,7 +275,8 @@ def _work(place: Place) -> Iterator[Diagnosis]:
             what=f"batch {batch.id}",
             health=Health.WRONG,
             said=f"nobody knows whether the provider has it: {batch.reason or 'not asked so far'}",
-            todo="the next look asks; where it cannot tell, the job decide_batch takes your word",
+            todo="the next look asks; where it cannot tell, `batch-assets audit` shows what the "
+            f"provider has, and `batch-assets decide {batch.id}` takes your word",
         )
     for order in orders:
         yield Diagnosis(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.place import Place, at_place
 from batch_assets.cli.render import Row, emit, schema_of, with_output
@@ -117,7 +118,7 @@ class Explained(Row, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.argument("item_id")
 @click.option("--partition", help="Only in this partition.")
 @with_output

@@ -67,6 +67,15 @@ class Planned(Row, frozen=True, kw_only=True):
     #: The same in words, and what the length of the answers is expected from.
     quote: str
     basis: str
+    #: The same where all of it is asked live, the worst case; null where it has no stragglers, or
+    #: that is unknown.
+    live_usd: float | None
+    live_prompts_usd: float | None
+    live_most_usd: float | None
+    #: In words, with who asks it and when; null where it has no stragglers.
+    live_quote: str | None
+    #: Who says what a token costs live, and where; null where it has no stragglers.
+    live_price_source: str | None
     #: Who says what a token costs, and where.
     price_provenance: str
     price_source: str
@@ -104,7 +113,8 @@ def planned(place: Place, given: Given, output: str) -> None:
     inference = inference_of(started)
     with on_deployment(place, inference, needs_key=False) as declared:
         check_free(started, declared.deployment)
-        notes = lacking_key(place, started.provider)
+        asked = filter(None, (started.provider, started.stragglers_provider))
+        notes = [said for provider in asked for said in lacking_key(place, provider)]
         with about_rows(started):
             found = [
                 preview(declared.deployment, declared.recipe, partition_key)
@@ -123,7 +133,10 @@ def planned(place: Place, given: Given, output: str) -> None:
 
 
 def _row(found: "Preview", started: "Started", declared: Declared, notes: Sequence[str]) -> Planned:
+    from batch_assets.stages.quote import worst_case
+
     manifest, cost, quote = found.manifest, found.difference.cost, found.difference.quote
+    live, stragglers = found.difference.live_quote, declared.recipe.stragglers
     return Planned(
         inference=manifest.inference,
         partition=manifest.partition_key,
@@ -146,6 +159,11 @@ def _row(found: "Preview", started: "Started", declared: Declared, notes: Sequen
         most_usd=_usd(quote.most_usd),
         quote=str(quote),
         basis=quote.basis,
+        live_usd=None if live is None else _usd(live.usd),
+        live_prompts_usd=None if live is None else _usd(live.input_usd),
+        live_most_usd=None if live is None else _usd(live.most_usd),
+        live_quote=worst_case(stragglers, live) if stragglers and live else None,
+        live_price_source=None if live is None else live.price.source,
         price_provenance=quote.price.provenance.value,
         price_source=quote.price.source,
         notes=[*notes, *_notes(found, declared)],
@@ -192,8 +210,10 @@ def _facts(row: Planned) -> Sequence[_Fact]:
         "to pay for": f"{row.requests_to_pay:,} requests, about {row.prompt_tokens_to_pay:,} "
         "prompt tokens",
         "cost": row.quote,
+        **({} if row.live_quote is None else {"stragglers": row.live_quote}),
         "answers": row.basis,
         "prices": f"{row.price_provenance}: {row.price_source}",
+        **({} if row.live_price_source is None else {"live prices": row.live_price_source}),
         "request set": row.request_set,
     }
     return [_Fact(what=what, value=value) for what, value in facts.items()]

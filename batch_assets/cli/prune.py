@@ -1,11 +1,12 @@
 """What may be removed from the store, and its removal."""
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from batch_assets.cli.age import age
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.person import given_by
 from batch_assets.cli.place import Place, at_place
 from batch_assets.cli.render import Row, emit, schema_of, tell, with_output
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from batch_assets.stages.prune import Prunable
 
 SCHEMA = schema_of("prune-artifacts", 1)
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Pruned(Row, frozen=True, kw_only=True):
@@ -39,23 +38,13 @@ class Pruned(Row, frozen=True, kw_only=True):
 _COLUMNS = ("partition", "request_set", "removed", "files", "bytes", "kept_since")
 
 
-def _age(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:
-    """A duration as 30d, 12h, 90m or 2w."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d{1,5})([mhdw])", value)
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no age: give a number and m, h, d or w, as 30d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
 @click.command("prune-artifacts")
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )
 @click.option(
-    "--older-than", callback=_age, metavar="AGE", help="Only what ended so long ago: 30d, 12h, 2w."
+    "--older-than", callback=age, metavar="AGE", help="Only what ended so long ago: 30d, 12h, 2w."
 )
 @click.option(
     "--include-raw-output-artifacts",

@@ -5,6 +5,8 @@ What was asked for goes to stdout, everything else to stderr. JSON has a schema 
 the schema stands in each.
 """
 
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
@@ -71,25 +73,21 @@ def _table(rows: Sequence[Row], columns: Sequence[str] | None, nothing: str) -> 
     if not rows:
         tell(nothing)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from batch_assets.cli.table import table_lines
 
     names = columns or rows[0].__struct_fields__
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        is_number = all(isinstance(getattr(row, name), int | float | None) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
-    for row in rows:
-        # Text of a corpus or a provider is data: no markup of it is followed.
-        table.add_row(*(Text(_cell(getattr(row, name))) for name in names))
-    # Where nobody looks, no width is to cut anything off.
-    console = Console()
-    Console(width=None if console.is_terminal else _WIDE).print(table)
-
-
-#: Characters of a line that is piped somewhere.
-_WIDE = 400
+    values = [[getattr(row, name) for name in names] for row in rows]
+    heading, *lines = table_lines(
+        [name.replace("_", " ") for name in names],
+        [[_cell(value) for value in row] for row in values],
+        right=[
+            all(isinstance(value, int | float | None) for value in column)
+            for column in zip(*values, strict=True)
+        ],
+        # Where nobody looks, no width is to cut anything off.
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+    )
+    click.echo("\n".join([click.style(heading, bold=True), *lines]))
 
 
 def _cell(value: Any) -> str:

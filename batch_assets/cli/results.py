@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.declared import Declared, declared_at, with_declaration
 from batch_assets.cli.exit_codes import ExitCode, NotFound
 from batch_assets.cli.place import Place, at_place
@@ -26,7 +27,7 @@ _NAMED = 10
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )

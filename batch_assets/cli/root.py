@@ -41,7 +41,7 @@ class _Root(Commands):
     """Ends with one line on stderr and an exit code, whatever goes wrong."""
 
     def invoke(self, context: click.Context) -> Any:
-        _read_dot_env()
+        read_dot_env()
         try:
             return super().invoke(context)
         except click.exceptions.NoArgsIsHelpError:
@@ -88,7 +88,7 @@ def _of_database(error: Exception) -> str | None:
     )
 
 
-def _read_dot_env() -> None:
+def read_dot_env() -> None:
     """For local convenience; what the environment has already stands."""
     if os.path.isfile(DOT_ENV):
         from dotenv import load_dotenv
@@ -104,10 +104,14 @@ def _one_line(message: str) -> str:
     cls=_Root,
     modules={
         "approve": "batch_assets.cli.approve:approve",
+        "audit": "batch_assets.cli.audit:audit",
+        "batches": "batch_assets.cli.batches:batches",
         "cancel": "batch_assets.cli.control:cancel",
+        "decide": "batch_assets.cli.decide:decide",
         "doctor": "batch_assets.cli.doctor:doctor",
         "explain": "batch_assets.cli.explain:explain",
         "export-artifacts": "batch_assets.cli.export:export_artifacts",
+        "files": "batch_assets.cli.files:files",
         "ledger": "batch_assets.cli.ledger:ledger",
         "pause": "batch_assets.cli.control:pause",
         "plan": "batch_assets.cli.plan:plan",

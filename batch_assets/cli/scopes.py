@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.domain.batch import Account
 from batch_assets.domain.control import Scope
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def with_scopes(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command what its order covers, as its argument `scopes`."""
 
-    @click.argument("inference", required=False)
+    @click.argument("inference", shell_complete=inferences, required=False)
     @click.option(
         "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
     )

@@ -175,14 +175,13 @@ def _watched(
     import time
 
     from batch_assets.resources.deployments import poll_seconds
-    from batch_assets.stages.lease import held
 
     deployment, name = declared.deployment, declared.recipe.inference
     if not is_waiting:
         return Watch(deployment.ledger, name, keys).look()
     pause = timedelta(seconds=every or poll_seconds(place.environment))
     watch = Watch(deployment.ledger, name, keys, declared=declared, every=pause)
-    with held(deployment.ledger, name, keys, holder=deployment.owner), shown() as show:
+    with shown() as show:
         return watch.until_over(show, timeout=timeout, sleep=time.sleep, clock=time.monotonic)
 
 

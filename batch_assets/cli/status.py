@@ -2,6 +2,7 @@
 
 import click
 
+from batch_assets.cli.completion import inferences
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.place import Place, at_place
 from batch_assets.cli.render import Row, emit, schema_of, with_output
@@ -47,7 +48,7 @@ _COLUMNS = (
 
 
 @click.command()
-@click.argument("inference", required=False)
+@click.argument("inference", shell_complete=inferences, required=False)
 @click.option("--partition", help="Only this partition.")
 @click.option("--open", "is_open", is_flag=True, help="Only partitions that wait for results.")
 @with_output

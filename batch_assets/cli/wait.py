@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_assets.cli.declared import Declared, declared_at, with_declaration
+from batch_assets.cli.completion import inferences
+from batch_assets.cli.declared import Declared, declared_at, own_name, with_declaration
 from batch_assets.cli.exit_codes import ExitCode
 from batch_assets.cli.place import Place, at_place
 from batch_assets.cli.render import Row, emit, schema_of, tell, with_output
@@ -46,7 +47,7 @@ _COLUMNS = ("partition", "fate", "state", "items", "ok", "why")
 
 
 @click.command()
-@click.argument("inference")
+@click.argument("inference", shell_complete=inferences)
 @click.option(
     "--partition", "partitions", multiple=True, help="Only this partition; may be repeated."
 )
@@ -141,7 +142,7 @@ def _declared(
         declared = None
         try:
             declared = stack.enter_context(
-                declared_at(place, inference, module, owner="wait (command line)")
+                declared_at(place, inference, module, owner=own_name("wait"))
             )
         except DeclarationError:
             if refresh or module is not None:

@@ -5,14 +5,14 @@ provider, what ended is collected and resolved, and what may be sent is sent.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from batch_assets.domain.batch import HOLDING, BatchState
+from batch_assets.domain.batch import HOLDING, BatchState, RequestSet
 from batch_assets.domain.errors import (
     AccountRefused,
     BatchAssetsError,
@@ -131,6 +131,8 @@ class Watch:
         self._every = every
         #: Why a partition cannot go on, for those that failed here.
         self._failed: dict[str, str] = {}
+        #: Who has a partition in hand, for those that this look left alone.
+        self._left: dict[str, str] = {}
 
     def look(self) -> Looked:
         """Take the partitions forward where that can be done, and say how they stand."""
@@ -167,6 +169,8 @@ class Watch:
 
         assert self._declared is not None
         deployment, troubles = self._declared.deployment, []
+        # Else those who wait for the same room would take theirs, too, after some minutes.
+        self._ledger.request_sets.want([self._inference], self._partitions)
         for step in (recover, cancel_at_provider, lambda each: poll_due(each, self._every), sweep):
             try:
                 step(deployment)
@@ -182,19 +186,40 @@ class Watch:
         assert self._declared is not None
         deployment, recipe = self._declared.deployment, self._declared.recipe
         troubles = []
+        self._left = {}
         for standing in self._standings():
-            request_set = standing.request_set
-            key = request_set.partition_key
-            if request_set.resolved_at is not None or key in self._failed:
+            key = standing.request_set.partition_key
+            if standing.request_set.resolved_at is not None or key in self._failed:
                 continue
             try:
-                with suppress(StaleMove):  # another process takes it forward, too
-                    advance(deployment, recipe, request_set)
+                with self._in_hand(key) as request_set:
+                    if request_set is not None:
+                        with suppress(StaleMove):  # another process takes it forward, too
+                            advance(deployment, recipe, request_set)
             except (TransientError, AccountRefused) as error:
                 troubles.append(f"{key}: {error.message}")
             except BatchAssetsError as error:
                 self._failed[key] = error.message
         return troubles
+
+    @contextmanager
+    def _in_hand(self, partition_key: str) -> Iterator[RequestSet | None]:
+        """Hold the partition; its request set as it stands now, and None where nothing is to do.
+
+        One that a run has in hand is left to that. They are held one by one: asking live may take
+        hours, and what waits for its turn meanwhile is anybody's.
+        """
+        from batch_assets.stages.lease import held
+
+        assert self._declared is not None
+        ledger, holder = self._ledger, self._declared.deployment.owner
+        with held(ledger, self._inference, [partition_key], holder=holder) as has:
+            if partition_key not in has:
+                hold = ledger.request_sets.holds(self._inference).get(partition_key)
+                self._left[partition_key] = "another process" if hold is None else hold.holder
+            current = ledger.request_sets.current(self._inference, partition_key)
+            is_open = current is not None and current.resolved_at is None
+            yield current if partition_key in has and is_open else None
 
     def _standings(self) -> Sequence["PartitionStanding"]:
         wanted = self._partitions
@@ -220,6 +245,8 @@ class Watch:
                 return Seen(standing=standing, fate=Fate.STOPPED, why=why)
             if standing.state == "stopped":
                 return Seen(standing=standing, fate=Fate.STOPPED, why=self._why_stopped(standing))
+            if why := self._why_left(request_set):
+                return Seen(standing=standing, fate=Fate.PENDING, why=why)
             if standing.state in ("waiting", "held") and request_set.id in wanting:
                 why = request_set.canary_reason or "nobody has approved it yet"
                 return Seen(standing=standing, fate=Fate.APPROVAL, why=why)
@@ -239,6 +266,12 @@ class Watch:
             expected=self._expected(),
             troubles=troubles,
         )
+
+    def _why_left(self, request_set: RequestSet) -> str:
+        """Why it is left as it is, though it comes by itself; empty where it is not."""
+        if holder := self._left.get(request_set.partition_key):
+            return f"{holder} has it in hand, and it is left to that"
+        return request_set.rescue_asks or ""
 
     def _why_stopped(self, standing: "PartitionStanding") -> str:
         given_up = self._ledger.batches(

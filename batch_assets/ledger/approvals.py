@@ -41,7 +41,9 @@ class Approvals:
         given_by: str,
         quote: Mapping[str, Any],
     ) -> None:
-        """Let the request set be sent, and what its canary holds back; it need not be there yet."""
+        """Let the request set be sent, what its canary holds back, and its stragglers that wait for
+        it; it need not be there yet.
+        """
         sets = schema.request_set
         is_named = sa.and_(
             sets.c.inference == inference,
@@ -72,6 +74,7 @@ class Approvals:
                 .where(is_named, sets.c.canary_state == CanaryState.HELD)
                 .values(canary_state=CanaryState.RELEASED, canary_reason=f"released by {given_by}")
             )
+            connection.execute(sets.update().where(is_named).values(rescue_asks=None))
 
     def of(self, inference: str, partition_key: str) -> Sequence[Approval]:
         """The approvals of a partition's request sets, oldest first."""
@@ -103,7 +106,11 @@ class Approvals:
             sets.c.is_current,
             sets.c.resolved_at.is_(None),
             sets.c.cancelled_at.is_(None),
-            sa.or_(is_unapproved, sets.c.canary_state == CanaryState.HELD),
+            sa.or_(
+                is_unapproved,
+                sets.c.canary_state == CanaryState.HELD,
+                sets.c.rescue_asks.is_not(None),
+            ),
         ]
         if inference is not None:
             conditions.append(sets.c.inference == inference)

@@ -1,14 +1,12 @@
 """Reads and moves of the ledger. Every move is a compare-and-set that writes its event with it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
-from batch_assets.domain.batch import Account, Batch, BatchState, CanaryState, RequestSet
+from batch_assets.domain.batch import Account, Batch, BatchState, RequestSet
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.control import Waiting
 from batch_assets.domain.provider import ProviderBatch
@@ -16,11 +14,13 @@ from batch_assets.domain.shard import Shard
 from batch_assets.ledger import schema
 from batch_assets.ledger.accounts import Accounts, note_acceptance, note_refusal
 from batch_assets.ledger.approvals import Approvals
+from batch_assets.ledger.audits import Audits
 from batch_assets.ledger.engine import open_engine, writing
 from batch_assets.ledger.hands import Hands
 from batch_assets.ledger.increments import Increments
 from batch_assets.ledger.migrations import migrate
 from batch_assets.ledger.pauses import Pauses
+from batch_assets.ledger.planning import begin_wave, plan_again, plan_missing
 from batch_assets.ledger.polls import Polls
 from batch_assets.ledger.queries import NOBODY, BatchQueries
 from batch_assets.ledger.request_sets import RequestSets
@@ -28,7 +28,7 @@ from batch_assets.ledger.rescues import Rescues
 from batch_assets.ledger.rows import observed, problems_of, why_it_failed
 from batch_assets.ledger.sketches import Sketches
 from batch_assets.ledger.standing import Standings
-from batch_assets.ledger.statements import insert_planned, lock_account, move
+from batch_assets.ledger.statements import lock_account, move
 from batch_assets.ledger.turns import wait_of, write_down
 
 Clock = Callable[[], datetime]
@@ -65,6 +65,7 @@ class Ledger(BatchQueries):
         self.standing = Standings(engine)
         self.hands = Hands(engine, clock)
         self.rescues = Rescues(engine, clock)
+        self.audits = Audits(engine)
 
     @classmethod
     def open(cls, url: str, clock: Clock = utc_now) -> "Ledger":
@@ -97,75 +98,31 @@ class Ledger(BatchQueries):
         With `canary` the wave asks so many requests before the rest, and with `releases_canary` it
         asks the rest.
         """
-        sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
             lock_account(connection, account)
-            stands = connection.execute(
-                sa.select(sets).where(sets.c.id == request_set.id).with_for_update()
-            ).one()
-            if stands.cancelled_at is not None or stands.rescued_at != request_set.rescued_at:
-                return
-            awaits_rescue = stands.rescued_at is not None and stands.rescue_wave is None
-            if awaits_rescue and carried is None and wave <= stands.wave:
-                return
             shards = list(shards)
-            if carried is not None:
-                connection.execute(
-                    sets.update()
-                    .where(sets.c.id == request_set.id)
-                    .values(
-                        carried=carried,
-                        awaits=None,
-                        canary=canary,
-                        canary_state=None if canary is None else CanaryState.OPEN,
-                        canary_reason=None,
-                        released_wave=None,
-                    )
-                )
-            if releases_canary:
-                connection.execute(
-                    sets.update()
-                    .where(sets.c.id == request_set.id, sets.c.released_wave.is_(None))
-                    .values(canary_state=CanaryState.RELEASED, released_wave=wave)
-                )
-            connection.execute(
-                sets.update()
-                .where(sets.c.id == request_set.id, sets.c.wave < wave)
-                .values(
-                    wave=wave,
-                    resolved_at=None,
-                    # Of results that were there, a person has some items asked again.
-                    submitted_at=self.clock() if stands.resolved_at else stands.submitted_at,
-                )
+            is_begun = begin_wave(
+                connection,
+                self.clock(),
+                request_set,
+                wave=wave,
+                has_shards=bool(shards),
+                carried=carried,
+                canary=canary,
+                releases_canary=releases_canary,
             )
-            if awaits_rescue and shards:
-                connection.execute(
-                    sets.update().where(sets.c.id == request_set.id).values(rescue_wave=wave)
+            if is_begun:
+                plan_missing(
+                    connection,
+                    self.clock(),
+                    request_set.id,
+                    shards,
+                    owner=owner,
+                    wave=wave,
+                    account=account,
+                    endpoint=endpoint,
+                    not_before=not_before,
                 )
-            offered = connection.execute(
-                sa.select(batches.c.shard, batches.c.state, batches.c.attempt).where(
-                    batches.c.request_set_id == request_set.id, batches.c.wave == wave
-                )
-            ).all()
-            live = {row.shard for row in offered if row.state != BatchState.ABANDONED}
-            attempts = Counter(row.shard for row in offered)
-            for shard in shards:
-                if shard.number not in live:
-                    insert_planned(
-                        connection,
-                        self.clock(),
-                        owner=owner,
-                        request_set_id=request_set.id,
-                        wave=wave,
-                        shard=shard.number,
-                        attempt=attempts[shard.number] + 1,
-                        account=account,
-                        endpoint=endpoint,
-                        requests=shard.requests,
-                        tokens=shard.tokens,
-                        inputs=shard.inputs,
-                        not_before=not_before,
-                    )
 
     def reserve(
         self, batch: Batch, *, owner: str, lease: timedelta, budget: Budget
@@ -377,8 +334,13 @@ class Ledger(BatchQueries):
             move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
             request_set = batch.request_set
             if request_set.cancelled_at is None and not request_set.is_overtaken(batch.wave):
-                self._plan_again(
-                    connection, batch, owner=owner, reason=reason, refusals=batch.refusals + 1
+                plan_again(
+                    connection,
+                    self.clock(),
+                    batch,
+                    owner=owner,
+                    reason=reason,
+                    refusals=batch.refusals + 1,
                 )
             if for_capacity:
                 note_refusal(connection, self.clock(), batch.account, reason)
@@ -389,24 +351,4 @@ class Ledger(BatchQueries):
             lock_account(connection, batch.account)
             move(connection, self.clock(), batch, BatchState.ABANDONED, owner=owner, reason=reason)
             if offer_again:
-                self._plan_again(connection, batch, owner=owner, reason=reason)
-
-    def _plan_again(
-        self, connection: sa.Connection, batch: Batch, *, owner: str, **columns: Any
-    ) -> None:
-        """The shard's next attempt, beside the one that was given up."""
-        insert_planned(
-            connection,
-            self.clock(),
-            owner=owner,
-            request_set_id=batch.request_set.id,
-            wave=batch.wave,
-            shard=batch.shard,
-            attempt=batch.attempt + 1,
-            account=batch.account,
-            endpoint=batch.endpoint,
-            requests=batch.reservation.requests,
-            tokens=batch.reservation.tokens,
-            inputs=batch.reservation.inputs,
-            **columns,
-        )
+                plan_again(connection, self.clock(), batch, owner=owner, reason=reason)

@@ -328,6 +328,11 @@ MIGRATIONS = (
             "ALTER TABLE batch ADD COLUMN rescued_at {timestamp}",
         ),
     ),
+    Migration(
+        number=8,
+        name="stragglers that wait for a person's approval",
+        statements=("ALTER TABLE request_set ADD COLUMN rescue_asks TEXT",),
+    ),
 )
 
 

@@ -93,6 +93,17 @@ class BatchQueries:
             for batch in self._select_batches(table.c.key.in_(some))
         }
 
+    def batches_by_provider_id(self, account: Account, ids: Sequence[str]) -> Mapping[str, Batch]:
+        """The account's batches of these ids of the provider's; one that no row has is left out."""
+        table = schema.batch
+        return {
+            str(batch.provider_id): batch
+            for some in in_portions(ids)
+            for batch in self._select_batches(
+                table.c.account == account, table.c.provider_id.in_(some)
+            )
+        }
+
     def doubtful_batches(self, account: Account) -> Sequence[Batch]:
         """Reserved batches that no live process has: each may exist at the provider, or not."""
         table = schema.batch

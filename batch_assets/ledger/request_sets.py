@@ -81,6 +81,7 @@ class RequestSets:
                         submitted_at=self._clock() if anew else known.submitted_at,
                         rescued_at=None if unsent else known.rescued_at,
                         rescue_wave=None if unsent else known.rescue_wave,
+                        rescue_asks=None if anew else known.rescue_asks,
                         resolved_at=None if anew else known.resolved_at,
                         origin=origin or known.origin,
                         needs_approval=needs_approval,
@@ -214,32 +215,29 @@ class RequestSets:
 
     def hold(
         self, inference: str, partition_keys: Collection[str], *, holder: str, lease: timedelta
-    ) -> None:
+    ) -> Collection[str]:
         """Say, and say again before the lease ends, that a live run has these partitions.
 
-        A partition that another live run has stays that run's.
+        A partition that another live run has stays that run's. Gives those that the holder has.
         """
         table, now = schema.request_set, self._clock()
         free = sa.or_(table.c.holder.is_(None), table.c.holder == holder, table.c.held_until < now)
+        has: set[str] = set()
         for keys in in_portions(sorted(partition_keys)):
-            # In one order, so that of two that hold at once neither has what the other waits for.
-            theirs = (
-                sa.select(table.c.id)
-                .where(
-                    table.c.inference == inference,
-                    table.c.partition_key.in_(keys),
-                    table.c.is_current,
-                    free,
-                )
-                .order_by(table.c.id)
-                .with_for_update()
+            named = sa.and_(
+                table.c.inference == inference, table.c.partition_key.in_(keys), table.c.is_current
             )
+            # In one order, so that of two that hold at once neither has what the other waits for.
+            theirs = sa.select(table.c.id).where(named, free).order_by(table.c.id).with_for_update()
             with self._writing.begin() as connection:
                 connection.execute(
                     table.update()
                     .where(table.c.id.in_(theirs))
                     .values(holder=holder, held_until=now + lease)
                 )
+                is_mine = sa.and_(named, table.c.holder == holder)
+                has.update(connection.scalars(sa.select(table.c.partition_key).where(is_mine)))
+        return has
 
     def let_go(self, holder: str) -> None:
         """The run ends and has no partition any more."""
@@ -262,13 +260,16 @@ class RequestSets:
                 row.partition_key: Hold(holder=row.holder, until=row.held_until) for row in rows
             }
 
-    def want(self, inferences: Collection[str]) -> None:
+    def want(self, inferences: Collection[str], partition_keys: Collection[str] = ()) -> None:
         """Say that a live process wants to send what these inferences have planned.
 
-        A batch that nobody said this of for a while keeps no other waiting for its turn.
+        Where partitions are named, it is of those alone. A batch that nobody said this of for a
+        while keeps no other waiting for its turn.
         """
         table, sets, now = schema.batch, schema.request_set, self._clock()
         theirs = sa.select(sets.c.id).where(sets.c.inference.in_(list(inferences)))
+        if partition_keys:
+            theirs = theirs.where(sets.c.partition_key.in_(list(partition_keys)))
         # A batch that somebody has in hand at this moment is about to be sent or dropped.
         waiting = (
             sa.select(table.c.id)
@@ -317,6 +318,13 @@ class RequestSets:
                 )
                 .values(canary_state=CanaryState.HELD, canary_reason=reason)
             )
+
+    def made_anew(self, request_set: RequestSet) -> None:
+        """The results of a resolved one were written again, of the answers that it had."""
+        table = schema.request_set
+        is_it = sa.and_(table.c.id == request_set.id, table.c.resolved_at.is_not(None))
+        with self._writing.begin() as connection:
+            connection.execute(table.update().where(is_it).values(resolved_at=self._clock()))
 
     def resolve(self, request_set: RequestSet) -> None:
         """Every item of the request set, as it was read, has its final outcome in the results.

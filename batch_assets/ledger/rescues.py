@@ -18,6 +18,22 @@ class Rescues:
         self._writing = writing(engine)
         self._clock = clock
 
+    def ask(self, request_set: RequestSet, reason: str) -> None:
+        """A person is to approve the rescue before it begins; until then it does not."""
+        sets = schema.request_set
+        with self._writing.begin() as connection:
+            connection.execute(
+                sets.update()
+                .where(
+                    sets.c.id == request_set.id,
+                    sets.c.is_current,
+                    sets.c.resolved_at.is_(None),
+                    sets.c.cancelled_at.is_(None),
+                    sets.c.rescued_at.is_(None),
+                )
+                .values(rescue_asks=reason)
+            )
+
     def begin(self, request_set: RequestSet, *, owner: str, reason: str) -> bool:
         """Drop what of the request set was not sent; what is at the provider is to be cancelled.
 
@@ -41,7 +57,7 @@ class Rescues:
                         sets.c.held_until < now,
                     ),
                 )
-                .values(rescued_at=now)
+                .values(rescued_at=now, rescue_asks=None)
             )
             if begun.rowcount == 0:
                 return False

@@ -78,6 +78,7 @@ def request_set_of(row: Mapping[Any, Any], prefix: str = "") -> RequestSet:
         submitted_at=row[f"{prefix}submitted_at"],
         rescued_at=row[f"{prefix}rescued_at"],
         rescue_wave=row[f"{prefix}rescue_wave"],
+        rescue_asks=row[f"{prefix}rescue_asks"],
     )
 
 

@@ -76,6 +76,7 @@ request_set = sa.Table(
     sa.Column("submitted_at", UtcTimestamp),
     sa.Column("rescued_at", UtcTimestamp),
     sa.Column("rescue_wave", sa.Integer),
+    sa.Column("rescue_asks", sa.Text),
 )
 
 approval = sa.Table(

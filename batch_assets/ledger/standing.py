@@ -1,7 +1,8 @@
 """How partitions stand, for a person who asks: the resolved ones too."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -62,6 +63,27 @@ class Standings:
         every = sa.select(sets).where(sets.c.inference == inference).order_by(sets.c.id)
         with self._engine.connect() as connection:
             return [request_set_of(row) for row in connection.execute(every).mappings()]
+
+    def changed(
+        self, inferences: Collection[str], *, after: datetime | None, until: datetime
+    ) -> Sequence[RequestSet]:
+        """The current request sets submitted or resolved after one time and until another."""
+        sets = schema.request_set
+
+        def is_between(at: sa.Column[datetime]) -> sa.ColumnElement[bool]:
+            return sa.and_(at <= until, sa.true() if after is None else at > after)
+
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(sets)
+                .where(
+                    sets.c.inference.in_(list(inferences)),
+                    sets.c.is_current,
+                    sa.or_(is_between(sets.c.submitted_at), is_between(sets.c.resolved_at)),
+                )
+                .order_by(sets.c.id)
+            ).mappings()
+            return [request_set_of(row) for row in rows]
 
     def of(
         self,

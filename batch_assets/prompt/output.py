@@ -114,8 +114,9 @@ class JsonMode(Output):
 class OutputType(Output):
     """A Pydantic model, dataclass or TypedDict as the type of every answer of an inference.
 
-    Answers are validated against the type itself; the provider gets its strict JSON schema.
-    Raises DeclarationError, naming the field and the way out, where the type has no strict form.
+    Answers are validated against the type itself; the provider gets its strict JSON schema, under
+    the `name` or the type's own. Raises DeclarationError, naming the field and the way out, where
+    the type has no strict form.
     """
 
     kind = "json_schema"
@@ -123,9 +124,9 @@ class OutputType(Output):
 
     _validate: Callable[[str | bytes], Any]
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, name: str = "") -> None:
         self.model = model
-        self.name = provider_name(model.__name__)
+        self.name = provider_name(name or model.__name__)
         if issubclass(model, RootModel):
             raise DeclarationError(
                 f"output {model.__qualname__}: the answer must be an object: put it into a field"

@@ -16,7 +16,12 @@ from batch_assets.stages.dispatch import Dispatch, dispatch
 from batch_assets.stages.plan import layout_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import recover
-from batch_assets.stages.rescue import RescueNews, news_of_rescue, rescue
+from batch_assets.stages.rescue import (
+    RescueNews,
+    news_of_rescue,
+    rescue,
+    without_what_it_left,
+)
 from batch_assets.stages.resolve import Resolution, resolve
 
 
@@ -51,9 +56,11 @@ def advance(
         return now
 
     before, request_set = request_set, rescue(deployment, recipe, request_set)
+    if request_set.rescue_asks is not None:
+        told_of(request_set, before)
     try:
         if request_set.awaits_rescue:
-            cancel_at_provider(deployment)
+            cancel_at_provider(without_what_it_left(deployment, request_set))
             told_of(request_set, before)
         dispatched = _send(deployment, recipe, request_set)
     finally:
@@ -94,7 +101,7 @@ def _send(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> Di
         # Whoever submitted it was stopped before, or it waits for another's answers.
         manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
         waiting_for = begin(deployment, recipe, request_set, manifest)
-    recover(deployment)
+    recover(without_what_it_left(deployment, request_set))
     dispatched = dispatch(deployment, request_set)
     return dispatched if waiting_for is None else Dispatch(sent=0, waiting_for=waiting_for)
 

@@ -11,6 +11,7 @@ from batch_assets.stages.counts import WaveCounts
 from batch_assets.stages.fold import Collected
 from batch_assets.stages.quote import live_price_of, price_of
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.terms import terms_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,8 @@ def prices_of_waves(
         if not request_set.is_live(number):
             prices.append(own)
         elif lane is None:
-            prices.append(_UNKNOWN)
+            terms = terms_of(deployment.files, manifest.layout)
+            prices.append(_UNKNOWN if terms is None else terms.price)
         else:
             prices.append(live_price_of(recipe, lane, request_set.rescued_at or now))
     return prices

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from batch_assets.domain.batch import Batch, RequestSet
 from batch_assets.domain.errors import ArtifactError
+from batch_assets.domain.outcome import Outcome
 from batch_assets.domain.price import Price
 from batch_assets.domain.request import custom_id_prefix
 from batch_assets.domain.shard import Shard
@@ -28,10 +29,14 @@ from batch_assets.prompt.shown import prompt_text
 from batch_assets.stages.counts import TOKENS
 from batch_assets.stages.plan import layout_of, shards_of_wave
 from batch_assets.stages.raw import decode_carried, raw_files, whole_lines
+from batch_assets.stages.terms import terms_of
 
 #: The names by which the providers' batch files have the id and the body of a request.
 _IDS = ("custom_id", "key")
 _BODIES = ("body", "params", "request")
+
+#: Outcomes that an answer gave: the last one, in the wave that the result names.
+_ANSWERED = frozenset({Outcome.OK, Outcome.INVALID, Outcome.REFUSED, Outcome.TRUNCATED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +156,25 @@ class _Search:
             tries=tries,
             carried=None if ordinal is None else self._carried(ordinal),
             result=result,
-            usd=None if result is None else _cost(self._price_of(result), result),
+            usd=None if result is None else _cost(self._price_of(result, tries), result),
             missing=self._missing,
         )
 
-    def _price_of(self, result: Mapping[str, Any]) -> Price | None:
-        """What its wave's account takes; the store does not keep what a lane does."""
-        is_live = self._request_set.is_live(result["wave"] or 0)
-        return None if is_live else self._manifest.price
+    def _price_of(self, result: Mapping[str, Any], tries: Sequence[Try]) -> Price | None:
+        """What its answers cost; None where a batch may have answered it, too, at another price."""
+        is_live = self._request_set.is_live
+        if not is_live(result["wave"] or 0):
+            return self._manifest.price
+        is_answered = result["outcome"] in _ANSWERED
+        of_batches = any(each.lines for each in tries if not is_live(each.batch.wave))
+        if of_batches and not (is_answered and result["executions"] == 1):
+            return None
+        try:
+            terms = terms_of(self._files, self._layout)
+        except ArtifactError as error:
+            self._missing.append(error.message)
+            return None
+        return None if terms is None else terms.price
 
     def _shards(self, ordinal: int) -> Iterator[Shard]:
         """The shards of each wave that may ask the request."""

@@ -66,10 +66,10 @@ def make_bundle(ledger: Ledger, files: Files, request_set: RequestSet) -> tuple[
     layout = layout_of(request_set)
     manifest = read_manifest(files, layout.manifest)
     results = files.checksum(layout.results).sha256
+    if (made := _found(files, layout, results)) is not None:
+        return made
     folder = layout.bundle(results)
     manifest_path = f"{folder}/{MANIFEST}"
-    if files.exists(manifest_path):
-        return folder, read_bundle(files, manifest_path)
     batches = ledger.batches(request_set=request_set.id, states={BatchState.COLLECTED})
     sources = _sources(files, layout, manifest, request_set, results)
     sources += [
@@ -87,6 +87,18 @@ def make_bundle(ledger: Ledger, files: Files, request_set: RequestSet) -> tuple[
     )
     files.write(manifest_path, msgspec.json.format(msgspec.json.encode(bundle), indent=2))
     return folder, bundle
+
+
+def found_bundle(files: Files, request_set: RequestSet) -> tuple[str, Bundle] | None:
+    """The bundle of the results as they stand, where it was made; its folder and its manifest."""
+    layout = layout_of(request_set)
+    return _found(files, layout, files.checksum(layout.results).sha256)
+
+
+def _found(files: Files, layout: RequestSetLayout, results: str) -> tuple[str, Bundle] | None:
+    folder = layout.bundle(results)
+    path = f"{folder}/{MANIFEST}"
+    return (folder, read_bundle(files, path)) if files.exists(path) else None
 
 
 def read_bundle(files: Files, path: str) -> Bundle:

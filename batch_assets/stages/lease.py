@@ -27,16 +27,19 @@ def held(
     *,
     holder: str,
     lease: timedelta = LEASE,
-) -> Iterator[None]:
-    """Hold the partitions until the block ends; `partition_keys` may shrink meanwhile."""
+) -> Iterator[Collection[str]]:
+    """Hold the partitions until the block ends; `partition_keys` may shrink meanwhile.
 
-    def renew() -> None:
-        ledger.request_sets.hold(inference, list(partition_keys), holder=holder, lease=lease)
+    Gives those that it has: what another live process holds stays that one's.
+    """
 
-    renew()
+    def renew() -> Collection[str]:
+        return ledger.request_sets.hold(inference, list(partition_keys), holder=holder, lease=lease)
+
+    has = renew()
     try:
         with kept_by(renew, lease):
-            yield
+            yield has
     finally:
         ledger.request_sets.let_go(holder)
 

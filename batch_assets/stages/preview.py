@@ -13,6 +13,7 @@ from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.rescue import check_rescue
 from batch_assets.stages.samples import SampleRequest, sample_requests
+from batch_assets.stages.terms import keep_terms
 
 #: Prompts that a person is shown.
 PROMPTS = 10
@@ -48,4 +49,7 @@ def prepared(deployment: Deployment, recipe: Recipe, partition_key: str) -> Mani
     check_taken(provider, recipe)
     check_rescue(deployment, recipe)
     price = price_of(recipe, provider, deployment.ledger.clock())
-    return prepare(recipe, partition_key, files=files, limits=provider.limits, price=price)
+    limits = provider.limits
+    manifest = prepare(recipe, partition_key, files=files, limits=limits, price=price)
+    keep_terms(deployment, recipe, manifest.layout)
+    return manifest

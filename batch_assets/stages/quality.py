@@ -21,10 +21,11 @@ from batch_assets.files.layout import results_path
 from batch_assets.files.manifest import Manifest, read_manifest
 from batch_assets.files.parquet import stream_parquet
 from batch_assets.files.results import request_set_of_results
+from batch_assets.ledger import Ledger
 from batch_assets.prompt.answer_fields import LabelField, has_free_text, label_fields
 from batch_assets.stages.counts import outcomes_in
 from batch_assets.stages.plan import tokens_per_request
-from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.recipe import Recipe
 from batch_assets.stages.results import MOST_REASONS, OTHER_REASONS
 
 #: Answers that are held against each other; 8 bytes each.
@@ -62,9 +63,15 @@ class Examination:
     """Makes the checks of one inference, partition by partition."""
 
     def __init__(
-        self, deployment: Deployment, recipe: Recipe, partition_keys: Callable[[], Sequence[str]]
+        self,
+        ledger: Ledger,
+        files: Files,
+        recipe: Recipe,
+        partition_keys: Callable[[], Sequence[str]],
     ) -> None:
-        self._deployment = deployment
+        """`partition_keys` gives all of the inference's, in their order."""
+        self._ledger = ledger
+        self._files = files
         self._recipe = recipe
         self._partition_keys = partition_keys
         self._rules = {rule.name: rule for rule in rules_of(recipe)}
@@ -76,15 +83,14 @@ class Examination:
 
     def has_results(self, partition_key: str) -> bool:
         """Whether there is something to examine."""
-        files, inference = self._deployment.files, self._recipe.inference
-        return files.exists(results_path(inference, partition_key))
+        return self._files.exists(results_path(self._recipe.inference, partition_key))
 
     def of(self, partition_key: str) -> Sequence[Evaluation]:
         """What each check says of the partition's results as they stand.
 
         Raises ArtifactError where they, or the manifest of their request set, are missing.
         """
-        files, inference = self._deployment.files, self._recipe.inference
+        files, inference = self._files, self._recipe.inference
         path = results_path(inference, partition_key)
         digest = request_set_of_results(files, path)
         if digest is None:
@@ -123,7 +129,7 @@ class Examination:
             return Repeats(compared=compared, repeated=repeated)
         order = np.argsort(-times, kind="stable")[:_MOST_SHOWN]
         most = dict(zip(answers[order].tolist(), times[order].tolist(), strict=True))
-        texts = _texts_of(self._deployment.files, path, set(most))
+        texts = _texts_of(self._files, path, set(most))
         shown = [(texts.get(each, ""), times) for each, times in most.items() if times > 1]
         return Repeats(compared=compared, repeated=repeated, most=shown)
 
@@ -144,9 +150,9 @@ class Examination:
         return None, None
 
     def _labels_of(self, partition_key: str) -> Mapping[str, Counter[str]] | None:
-        inference, files = self._recipe.inference, self._deployment.files
+        inference, files = self._recipe.inference, self._files
         # The ledger is asked first: it is faster than a store far away.
-        current = self._deployment.ledger.request_sets.current(inference, partition_key)
+        current = self._ledger.request_sets.current(inference, partition_key)
         if current is None or current.resolved_at is None:
             return None
         digest, labels = self._labels.get(partition_key, ("", None))

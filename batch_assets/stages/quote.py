@@ -9,6 +9,7 @@ import msgspec
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.domain.price import Price
 from batch_assets.domain.provider import Provider
+from batch_assets.domain.stragglers import Stragglers
 from batch_assets.domain.usage import Usage
 from batch_assets.files import Files
 from batch_assets.files.layout import usage_path
@@ -103,6 +104,12 @@ def live_quote_of(
         return None
     price = live_price_of(recipe, lane, deployment.ledger.clock())
     return _quote_at(price, deployment, recipe, manifest, requests=requests, tokens=tokens)
+
+
+def worst_case(stragglers: Stragglers, live: Quote) -> str:
+    """What a person is told of what stragglers may cost."""
+    most = live if live.most_usd is None else f"${live.most_usd:.6f} at most"
+    return f"{most} if all of it were asked live ({stragglers})"
 
 
 def _quote_at(

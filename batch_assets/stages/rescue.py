@@ -6,30 +6,49 @@ is collected, the next wave asks the rest, on the lane's account: a request is n
 while a batch may still answer it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from batch_assets.domain.batch import CanaryState, RequestSet
+from batch_assets.domain.batch import BatchState, CanaryState, RequestSet
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.lane import Lane
 from batch_assets.domain.provider import Provider
 from batch_assets.domain.stragglers import Stragglers
 from batch_assets.ledger import Ledger
+from batch_assets.stages.plan import layout_of
 from batch_assets.stages.prepare import check_taken
 from batch_assets.stages.quote import Quote, live_price_of, quote, usage_before
 from batch_assets.stages.recipe import Deployment, Recipe
+from batch_assets.stages.terms import are_approved, keep_terms
 
 
 def rescue(deployment: Deployment, recipe: Recipe, request_set: RequestSet) -> RequestSet:
     """Begin the rescue of a request set's stragglers where it is time; the request set as it is.
+
+    With an approval of the request set that was given at a lower price, or at none, a person is
+    asked for another one first.
 
     The providers are still to be told: `control.cancel_at_provider`.
     """
     ledger, stragglers, lane = deployment.ledger, recipe.stragglers, deployment.live
     if stragglers is None or lane is None or not is_due(ledger, request_set, stragglers, lane):
         return request_set
+    terms = keep_terms(deployment, recipe, layout_of(request_set))
+    if request_set.needs_approval and terms and not are_approved(ledger, request_set, terms):
+        ledger.rescues.ask(
+            request_set,
+            f"it is time to ask live what is not answered ({stragglers}), at a price that nobody "
+            f"approved: {terms.price.source}. It is asked live once that is approved, by "
+            f"`batch-assets approve {request_set.inference}` or the job approve_batches; until "
+            "then the provider goes on",
+        )
+        return _as_it_stands(ledger, request_set)
     reason = f"it was not sent in time: stragglers are asked live, {stragglers}"
     ledger.rescues.begin(request_set, owner=deployment.owner, reason=reason)
+    return _as_it_stands(ledger, request_set)
+
+
+def _as_it_stands(ledger: Ledger, request_set: RequestSet) -> RequestSet:
     current = ledger.request_sets.current(request_set.inference, request_set.partition_key)
     return request_set if current is None or current.id != request_set.id else current
 
@@ -54,7 +73,36 @@ def is_due(ledger: Ledger, request_set: RequestSet, stragglers: Stragglers, lane
     return not _waits_for_a_person(ledger, request_set, lane)
 
 
+def has_left_provider(ledger: Ledger, request_set: RequestSet, provider: Provider) -> bool:
+    """Whether a rescue goes on without the provider of batches: nothing of the request set is open
+    there, in doubt, or to be collected.
+    """
+    if request_set.rescued_at is None:
+        return False
+    there = ledger.batches(
+        partition=(request_set.inference, request_set.partition_key),
+        account=provider.account,
+        states={BatchState.RESERVED, BatchState.SUBMITTED, BatchState.ENDED},
+    )
+    # What an earlier request set of the partition has to collect comes first, too.
+    return not any(
+        batch.state is BatchState.ENDED or batch.request_set.id == request_set.id for batch in there
+    )
+
+
+def without_what_it_left(deployment: Deployment, request_set: RequestSet) -> Deployment:
+    """The deployment whose calls the request set can still want: its lane's alone, where it has
+    left the provider of batches. That may be away then, or refuse the account.
+    """
+    lane, own = deployment.live, deployment.provider
+    if lane is None or not has_left_provider(deployment.ledger, request_set, own):
+        return deployment
+    return replace(deployment, provider=lane, live=None)
+
+
 def _waits_for_a_person(ledger: Ledger, request_set: RequestSet, lane: Provider) -> bool:
+    if request_set.rescue_asks is not None:
+        return True
     if request_set.needs_approval and not ledger.approvals.has(request_set):
         return True
     return any(
@@ -85,6 +133,8 @@ def news_of_rescue(
 ) -> RescueNews | None:
     """What a person is told; None where nothing is new."""
     lane, wave = deployment.live, now.rescue_wave
+    if now.rescue_asks is not None and before.rescue_asks is None:
+        return RescueNews(said=now.rescue_asks)
     if lane is None or now.rescued_at is None or before.rescue_wave is not None:
         return None
     batches = deployment.ledger.batches(request_set=now.id)

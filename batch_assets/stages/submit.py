@@ -14,6 +14,7 @@ from batch_assets.stages.plan import drop_superseded, live_batches
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.recover import recover
 from batch_assets.stages.rescue import rescue
+from batch_assets.stages.terms import keep_terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def submit(deployment: Deployment, recipe: Recipe, manifest: Manifest) -> Submis
     ledger.request_sets.hold(
         manifest.inference, [manifest.partition_key], holder=deployment.owner, lease=LEASE
     )
+    keep_terms(deployment, recipe, manifest.layout)
     drop_superseded(deployment, request_set)
     request_set = rescue(deployment, recipe, request_set)
     waiting_for = None

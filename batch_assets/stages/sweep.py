@@ -32,7 +32,7 @@ def sweep(deployment: Deployment, *, every: timedelta = timedelta(hours=1)) -> i
         return 0
     uploads = list(provider.uploads(since=since - MARGIN))
     batches = ledger.batches_by_key([upload.key for upload in uploads])
-    orphans = [upload for upload in uploads if _is_orphan(upload, batches.get(upload.key))]
+    orphans = [upload for upload in uploads if is_orphan(upload, batches.get(upload.key))]
     refusals: list[RequestRefused] = []
     deleted = 0
     for upload in orphans[:MOST]:
@@ -47,7 +47,7 @@ def sweep(deployment: Deployment, *, every: timedelta = timedelta(hours=1)) -> i
     return deleted
 
 
-def _is_orphan(upload: Upload, batch: Batch | None) -> bool:
+def is_orphan(upload: Upload, batch: Batch | None) -> bool:
     """Whether no batch was made of the file, and none will be.
 
     A key that the ledger does not know is another ledger's. A reserved batch is in somebody's

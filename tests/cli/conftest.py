@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from direct_desk import Desk
 from factories import a_corpus, a_recipe
 from live_sandbox import LATENCY, Live, LiveFaults
-from stage_world import LIMITS, World, a_provider
+from stage_world import LIMITS, Script, World, a_provider
 
 from batch_assets.cli import main
 from batch_assets.domain.provider import Provider
@@ -138,3 +139,27 @@ def live(
     # A class in that folder is found by it.
     monkeypatch.setattr(sys, "path", list(sys.path))
     return Live(sandbox=running, faults=faults, folder=tmp_path, environment=environment)
+
+
+@pytest.fixture
+def desk(
+    sandbox: RunningSandbox,
+    script: Script,
+    clock: ManualClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    """On the sandbox, which the environment chooses."""
+    environment = {
+        "BATCH_ASSETS_DEPLOYMENT": "sandbox",
+        "BATCH_ASSETS_SANDBOX_URL": sandbox.base_url,
+        "BATCH_ASSETS_HOME": str(tmp_path / "home"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    # A code location in that folder is found by it.
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return Desk(
+        sandbox=sandbox, faults=script, clock=clock, folder=tmp_path, environment=environment
+    )

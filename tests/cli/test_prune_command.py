@@ -5,10 +5,11 @@ from command_answers import rows_of
 
 
 @pytest.fixture
-def exported(a_world, call, tmp_path):
+def exported(a_world, call, code_location, tmp_path):
     world = a_world(3)
     world.carry()
-    assert call("export-artifacts", "words", "--to", tmp_path / "to").exit_code == 0
+    command = ("export-artifacts", "words", "--to", tmp_path / "to", "-m", code_location)
+    assert call(*command).exit_code == 0
     return world
 
 

@@ -48,6 +48,7 @@ def test_the_same_command_goes_on_after_sigkill(words, route, when):
 
 def test_a_run_that_was_killed_is_waited_for_by_its_name_alone(words):
     words.killed_at("files.content", "after", *GO_ON)
+    words.let_pass(LONG)
 
     waited = words.call("wait", "words", "--every", "0.1", "-o", "json")
 

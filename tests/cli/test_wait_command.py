@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,11 @@ from stage_world import LATENCY, refusal
 
 from batch_assets.cli.declared import Declared
 from batch_assets.cli.watch import Fate, Watch
+from batch_assets.domain.budget import Budget
 from batch_assets.domain.control import Scope
+from batch_assets.domain.shard import Limits
+from batch_assets.ledger.turns import DEMAND_LASTS
+from batch_assets.stages.dispatch import dispatch
 
 
 def test_a_partition_with_results_is_not_waited_for(a_world, call):
@@ -157,6 +162,30 @@ def test_a_provider_that_is_away_is_told_and_tried_again(a_world, script, clock)
     assert first.troubles
     assert first.fates == {Fate.PENDING: 1}
     assert second.fates == {Fate.RESOLVED: 1}
+
+
+@pytest.mark.parametrize(("named", "sent"), [([], 2), (["p"], 2), (["another"], 4)])
+def test_what_is_waited_for_keeps_its_share_of_the_room(
+    a_world, sandbox, provider_at, clock, named, sent
+):
+    """Of room for four, another inference is left two, and more only where p is nobody's wish."""
+    lasts = DEMAND_LASTS.total_seconds() + 1
+    sandbox.state.change_settings({"latency": lasts + 60})
+    via = provider_at(sandbox.base_url, budget=Budget(batches=4))
+    one_row = Limits(requests=1, bytes=10**6)
+    world = a_world(12, via=via, limits=one_row)
+    world.submit()
+    other = a_world(12, via=via, limits=one_row, inference="verbs", user="Verb: {{ word }}")
+    other.deployment = replace(other.deployment, owner="run-2")
+    other.submit()
+    declared = Declared(recipe=world.recipe, deployment=world.deployment)
+    clock.advance(lasts)
+
+    Watch(world.ledger, "words", named, declared=declared).look()
+    other.ledger.request_sets.want(["verbs"])
+    other.poll(after=60)
+
+    assert dispatch(other.deployment, other.request_set).sent == sent
 
 
 def test_only_the_partitions_that_are_named_are_waited_for(a_world, call):

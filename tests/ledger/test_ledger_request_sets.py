@@ -119,8 +119,9 @@ def test_a_run_holds_partitions_until_it_lets_them_go(ledger, ledger_clock):
     open_set(ledger, "a")
     open_set(ledger, "b")
 
-    ledger.request_sets.hold("words", ["a", "b", "unknown"], holder="run-1", lease=LEASE)
+    has = ledger.request_sets.hold("words", ["a", "b", "unknown"], holder="run-1", lease=LEASE)
 
+    assert has == {"a", "b"}
     until = ledger_clock.now + LEASE
     hold = Hold(holder="run-1", until=until)
     assert ledger.request_sets.holds("words") == {"a": hold, "b": hold}
@@ -132,8 +133,9 @@ def test_a_partition_in_the_hands_of_a_live_run_stays_there(ledger, ledger_clock
     open_set(ledger)
     ledger.request_sets.hold("words", ["p"], holder="run-1", lease=LEASE)
 
-    ledger.request_sets.hold("words", ["p"], holder="run-2", lease=LEASE)
+    has = ledger.request_sets.hold("words", ["p"], holder="run-2", lease=LEASE)
 
+    assert not has
     assert ledger.request_sets.holds("words")["p"].holder == "run-1"
     ledger_clock.advance(LEASE * 2)
     ledger.request_sets.hold("words", ["p"], holder="run-2", lease=LEASE)

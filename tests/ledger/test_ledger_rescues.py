@@ -170,3 +170,40 @@ def test_a_cancelled_batch_says_nothing_of_how_long_one_takes(ledger: Ledger) ->
     ledger.end(ledger.batch(batch.id), over, owner="sensor")
 
     assert ledger.polls.turnarounds(ACCOUNT) == []
+
+
+def test_a_rescue_that_asks_for_an_approval_is_wanted_until_it_is_given(ledger: Ledger) -> None:
+    submitted(ledger)
+    request_set = current(ledger)
+    ledger.rescues.ask(request_set, "too dear")
+
+    wanted = [each.rescue_asks for each in ledger.approvals.wanted("words")]
+    ledger.approvals.give(
+        "words", request_set.partition_key, request_set.digest, given_by="ann", quote={}
+    )
+
+    assert wanted == ["too dear"]
+    assert ledger.approvals.wanted("words") == []
+    assert current(ledger).rescue_asks is None
+
+
+def test_an_approval_of_a_rescue_does_not_begin_its_time_anew(ledger: Ledger, ledger_clock) -> None:
+    submitted(ledger)
+    request_set = current(ledger)
+    ledger.rescues.ask(request_set, "too dear")
+    ledger_clock.advance(timedelta(hours=1))
+
+    ledger.approvals.give(
+        "words", request_set.partition_key, request_set.digest, given_by="ann", quote={}
+    )
+
+    assert current(ledger).submitted_at == request_set.submitted_at
+
+
+def test_a_rescue_that_has_begun_asks_for_nothing_any_more(ledger: Ledger) -> None:
+    submitted(ledger)
+    ledger.rescues.begin(current(ledger), **WHY)
+
+    ledger.rescues.ask(current(ledger), "too dear")
+
+    assert current(ledger).rescue_asks is None
