@@ -51,6 +51,17 @@ class _Course:
             return ExitCode.PROVIDER
         return ExitCode.PARTIAL if self.found or self.is_partial else ExitCode.OK
 
+    @property
+    def nothing(self) -> str:
+        """What stands in place of a table without a line."""
+        if self.error is not None:
+            return "nothing found in what could be read"
+        if not self.accounts:
+            return (
+                "no account was looked at: the ledger has batches of none; name one with --provider"
+            )
+        return "nothing found"
+
 
 @click.command()
 @click.option(
@@ -100,11 +111,13 @@ def audit(
     rows = _rows(place, module, providers, since, wanted, course)
     if output == "table":
         found = list(rows)
-        emit(output, SCHEMA, [line_of(row) for row in found], nothing="nothing found")
+        emit(output, SCHEMA, [line_of(row) for row in found], nothing=course.nothing)
         for sentence in todos_of(found):
             tell(sentence)
     else:
         emit(output, SCHEMA, rows)
+        if not course.accounts:
+            tell(course.nothing)
     context.exit(course.exit_code)
 
 

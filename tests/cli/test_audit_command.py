@@ -55,7 +55,10 @@ def test_a_ledger_that_nothing_was_sent_from_has_nothing_to_audit(a_world, audit
     a_world(3)
     a_foreign_batch(sandbox)
 
-    assert audit().exit_code == 0
+    for found in (audit(), audit("-o", "json")):
+        assert found.exit_code == 0
+        assert "no account was looked at" in found.stderr
+        assert "--provider" in found.stderr
 
 
 def test_a_twin_is_told_with_the_command_that_stops_it(a_world, audit, call):
