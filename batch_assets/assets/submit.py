@@ -24,6 +24,7 @@ from batch_assets.stages.quote import price_of
 from batch_assets.stages.recipe import Deployment, Recipe
 from batch_assets.stages.rescue import check_rescue
 from batch_assets.stages.submit import Submission, submit
+from batch_assets.stages.terms import keep_terms
 
 #: Partitions of a run that are logged one by one.
 _LOGGED = 20
@@ -100,7 +101,10 @@ class Submissions:
         self._upstream[partition_key] = upstream
         price = price_of(recipe, deployment.provider, deployment.ledger.clock())
         limits = deployment.provider.limits
-        return prepare(recipe, partition_key, files=deployment.files, limits=limits, price=price)
+        files = deployment.files
+        manifest = prepare(recipe, partition_key, files=files, limits=limits, price=price)
+        keep_terms(deployment, recipe, manifest.layout)
+        return manifest
 
     def difference(self, manifest: Manifest) -> Difference:
         """What of it is other than what the partition had before."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from batch_assets.domain.batch import HOLDING, BatchState, RequestSet
+from batch_assets.domain.batch import HOLDING, Batch, BatchState, RequestSet
 from batch_assets.domain.errors import (
     AccountRefused,
     BatchAssetsError,
@@ -257,7 +257,9 @@ class Watch:
                 if pause.scope.covers(waiting):
                     fate = Fate.STOPPED if pause.is_stop else Fate.PENDING
                     return Seen(standing=standing, fate=fate, why=str(pause))
-            return Seen(standing=standing, fate=Fate.PENDING, why=waiting.reason or "")
+            return Seen(
+                standing=standing, fate=Fate.PENDING, why=_why_later(waiting, ledger.clock())
+            )
 
         return Looked(
             inference=self._inference,
@@ -301,3 +303,10 @@ class Watch:
                 if batch.account == account and batch.submitted_at is not None
             ]
         return max(filter(None, ends), default=None)
+
+
+def _why_later(waiting: Batch, now: datetime) -> str:
+    """Why a planned batch is not sent yet; empty where nothing keeps it."""
+    if waiting.reason or waiting.not_before is None or waiting.not_before <= now:
+        return waiting.reason or ""
+    return f"what has no answer is asked again in {spoken_age(waiting.not_before - now)}"

@@ -124,6 +124,8 @@ class RequestSet:
     rescued_at: datetime | None = None
     #: The wave that asks the stragglers; every later one is asked live, too.
     rescue_wave: int | None = None
+    #: Why a person must approve the rescue of its stragglers before it begins.
+    rescue_asks: str | None = None
 
     @property
     def is_wave_zero_sent(self) -> bool:

@@ -77,6 +77,11 @@ class RequestSetLayout:
         return f"{self._folder}/items.parquet"
 
     @property
+    def stragglers(self) -> str:
+        """At which price its stragglers are asked live."""
+        return f"{self._folder}/stragglers.json"
+
+    @property
     def pruned(self) -> str:
         """What says that raw outputs of the request set were removed."""
         return f"{self._folder}/pruned.json"

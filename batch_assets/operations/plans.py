@@ -1,7 +1,7 @@
 """What a tick can do for each inference: which partitions go on, in which runs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import dagster as dg
@@ -13,7 +13,8 @@ from batch_assets.ledger import Ledger
 from batch_assets.operations.backfills import left_to_backfills, pause_cancelled
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.operations.runs import UnfinishedRuns, partitions_at_rest
-from batch_assets.operations.standings import Rescuer, standings_of
+from batch_assets.operations.standings import Rescuer, Standing, standings_of
+from batch_assets.stages.rescue import has_left_provider
 
 #: How long after its lease a run is taken for dead: where its machine is gone, Dagster's default
 #: launcher never finds out, and shows the run as started for ever.
@@ -43,16 +44,18 @@ def plans_of(
     inferences: Mapping[str, LocatedInference],
     ledger: Ledger,
     providers: Mapping[str, Provider],
+    down: Collection[str] = (),
 ) -> Iterator[Plan]:
     """A plan for each of the inferences of which something can be said.
 
-    `providers` are by their resource keys.
+    `providers` are by their resource keys. Of an inference whose provider is `down`, only what is
+    asked live goes on.
     """
     pause_cancelled(context.instance, ledger, owner="the poll sensor")
     rescuers = {
         name: Rescuer(stragglers=stragglers, lane=providers[stragglers.provider])
         for name, inference in inferences.items()
-        if (stragglers := inference.stragglers) is not None
+        if (stragglers := inference.stragglers) is not None and inference.keys.provider not in down
     }
     standings = standings_of(ledger, list(providers.values()), rescuers)
     runs = UnfinishedRuns(context)
@@ -60,6 +63,8 @@ def plans_of(
         runs.fail(dead, "its process is gone: the lease on its partitions was not renewed")
     for name, inference in inferences.items():
         standing, keys = standings[name], inference.keys
+        if keys.provider in down:
+            standing = _left_to_lanes(ledger, name, standing, providers[keys.provider])
         if not (standing.finished or standing.sendable or standing.stopped):
             continue
         order = inference.partitions.get_partition_keys(dynamic_partitions_store=context.instance)
@@ -76,6 +81,24 @@ def plans_of(
             widest=inference.partitions_per_run,
         )
         yield Plan(keys=keys, groups=list(groups), resting=resting, stopped=standing.stopped)
+
+
+def _left_to_lanes(
+    ledger: Ledger, inference: str, standing: Standing, provider: Provider
+) -> Standing:
+    """What of the inference can go on without its provider of batches."""
+    left = {
+        each.partition_key
+        for each in ledger.request_sets.current_ones(inference)
+        if each.resolved_at is None and has_left_provider(ledger, each, provider)
+    }
+    return replace(
+        standing,
+        finished=standing.finished & left,
+        sendable=standing.sendable & left,
+        stopped=set(),
+        unresolved=standing.unresolved & left,
+    )
 
 
 def _dead_holders(ledger: Ledger, inferences: Iterable[str]) -> set[str]:

@@ -66,13 +66,8 @@ def _tick(
     ledger.request_sets.want(location.inferences)
     looks = looks_at(deployments, every)
     down = {each.provider for each in looks if each.is_down}
-    reached = {
-        name: inference
-        for name, inference in location.inferences.items()
-        if inference.keys.provider not in down
-    }
     providers = {name: deployment.provider for name, deployment in deployments.items()}
-    plans = list(plans_of(context, reached, ledger, providers))
+    plans = list(plans_of(context, location.inferences, ledger, providers, down))
     requests = [request for plan in plans for request in plan.run_requests()]
     said = alarms(looks, ledger)
     for alarm in said:

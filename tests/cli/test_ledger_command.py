@@ -163,12 +163,7 @@ def test_an_older_ledger_is_left_as_it_is_by_a_check_and_migrated_by_migrate(
 
 
 #: SQLite's DROP COLUMN undoes a migration that added some.
-_UNDO_OF_THE_NEWEST = (
-    "ALTER TABLE batch DROP COLUMN rescued_at",
-    "ALTER TABLE request_set DROP COLUMN rescue_wave",
-    "ALTER TABLE request_set DROP COLUMN rescued_at",
-    "ALTER TABLE request_set DROP COLUMN submitted_at",
-)
+_UNDO_OF_THE_NEWEST = ("ALTER TABLE request_set DROP COLUMN rescue_asks",)
 
 
 def test_a_new_ledger_is_made(ledger_command, db_path):

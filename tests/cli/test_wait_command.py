@@ -1,6 +1,7 @@
 """`batch-assets wait`: until the results are there, or nothing more comes by itself."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from command_answers import rows_of
-from stage_answers import NOT_JSON, Flaky
+from stage_answers import DOWN, NOT_JSON, Flaky
 from stage_world import LATENCY, refusal
 
 from batch_assets.cli.declared import Declared
@@ -86,6 +87,19 @@ def test_it_goes_on_through_waves_until_all_is_resolved(a_world, script, clock):
     assert looked.fates == {Fate.RESOLVED: 1}
     assert seen[0] == "0 of 1 partitions resolved, 0 of 3 requests"
     assert world.column("wave") == [0, 1, 0]
+
+
+def test_what_is_asked_again_later_says_in_how_long(a_world, script, clock):
+    script.line = Flaky({1: [DOWN]})
+    world = a_world(3)
+    world.submit()
+    clock.advance(LATENCY)
+    declared = Declared(recipe=world.recipe, deployment=world.deployment)
+
+    [seen] = Watch(world.ledger, "words", declared=declared).look().partitions
+
+    assert seen.fate is Fate.PENDING
+    assert re.fullmatch(r"what has no answer is asked again in \d+ (s|min)", seen.why)
 
 
 def test_no_look_is_waited_for_longer_than_the_time_that_is_left(a_world, clock):

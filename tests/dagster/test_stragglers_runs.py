@@ -8,7 +8,7 @@ import pytest
 import batch_assets as ba
 from batch_assets.domain.control import Scope
 from batch_assets.resources.live import LiveResource
-from batch_assets.sandbox import AccountRefusal
+from batch_assets.sandbox import AccountRefusal, HttpError
 from batch_assets.stages.control import pause, resume
 
 HOUR = 3600.0
@@ -126,6 +126,40 @@ def test_a_person_reads_what_is_asked_live_and_what_that_costs(world, declared) 
     assert results.metadata["stragglers_price_provenance"].value == "published"
 
 
+def test_at_a_price_that_nobody_approved_a_person_is_asked_once_before(world, lane) -> None:
+    """It was approved before there were stragglers."""
+    world.sandbox.state.change_settings({"latency": 40 * HOUR, "cancel_delay": 60.0})
+    corpus = world.corpus(a=4)
+    world.declare(world.inference(corpus, approval="required"))
+    world.run("requests", partition="a")
+    [requests] = world.materializations("requests", "a")
+    world.order(
+        "approve_batches",
+        inference="words",
+        partition_keys=["a"],
+        request_set=requests.metadata["request_set"].value,
+        given_by="ann",
+    )
+    world.submit("a")
+    late = ba.Stragglers(provider="openai_live", after_hours=20)
+    world.declare(world.inference(corpus, approval="required", stragglers=late), openai_live=lane)
+
+    world.clock.advance(20 * HOUR)
+    [request] = world.tick().run_requests
+    world.launch(request)
+    world.clock.advance(130)
+    again = world.tick().run_requests
+    asked = told(world, "a")
+    world.order("approve_batches", inference="words", given_by="ann")
+    world.clock.advance(130)
+    [request] = world.tick().run_requests
+
+    assert again == []
+    assert ["at a price that nobody approved" in said for said in asked] == [True]
+    assert world.states("a") == ["submitted"]
+    assert named(request) == ["a"]
+
+
 def test_a_refused_lane_fails_the_run_and_the_rest_goes_on_once_it_is_resumed(
     world, declared
 ) -> None:
@@ -146,6 +180,38 @@ def test_a_refused_lane_fails_the_run_and_the_rest_goes_on_once_it_is_resumed(
     assert "resume account openai-live" in world.reason_of(refused)
     assert result.success
     assert world.materialized("results") == {"a"}
+
+
+def test_what_is_asked_live_goes_on_while_the_provider_of_batches_is_down(world, declared) -> None:
+    world.submit("a", "a")
+    world.clock.advance(20 * HOUR)
+    [request] = world.tick().run_requests
+    world.launch(request)
+    world.clock.advance(130)
+    world.submit("b", "b")
+    world.script.calls("live.create", AccountRefusal("insufficient_quota"), times=1)
+    [request] = world.tick().run_requests
+    world.launch(request)
+    resume(world.ledger, Scope(account=world.ledger.batches()[-1].account), owner="ann")
+    world.script.calls("batches.list", HttpError(503), times=None)
+    world.script.calls("batches.retrieve", HttpError(503), times=None)
+    world.clock.advance(2 * HOUR)
+
+    requests = world.tick().run_requests
+
+    assert [named(request) for request in requests] == [["a"]]
+    assert world.launch(requests[0]).success
+    assert world.materialized("results") == {"a"}
+
+
+def test_no_rescue_begins_while_the_provider_of_batches_is_down(world, declared) -> None:
+    """It could not be told to cancel what it has."""
+    world.submit("a", "a")
+    world.script.calls("batches.list", HttpError(503), times=None)
+    world.script.calls("batches.retrieve", HttpError(503), times=None)
+    world.clock.advance(20 * HOUR)
+
+    assert world.tick().run_requests == []
 
 
 def test_a_waiting_run_asks_its_stragglers_itself(world, lane) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from stage_world import World
-from stragglers_world import AFTER, HOUR, at_deadline
+from stragglers_world import AFTER, HOUR, at_deadline, not_json
 
 from batch_assets.domain.price import Price, PriceList, Provenance, Tier, UnitPrices
 from batch_assets.domain.stragglers import Stragglers
@@ -256,6 +256,21 @@ def test_an_explanation_gives_a_straggler_the_price_of_its_lane(priced) -> None:
             tokens = row["input_tokens"] * Decimal("0.4") + row["output_tokens"] * Decimal("1.6")
             assert found.usd == tokens / 10**6
     assert terms is not None
+
+
+def test_what_a_batch_and_the_lane_answered_has_no_one_price(priced, script) -> None:
+    script.items(not_json(), containing="word 0")
+    world = priced(user="{{ word }}", max_waves=2)
+    world.submit()
+    at_deadline(world)
+    world.finish(after=61)
+
+    [found] = explain(world.ledger, world.files, "words", "i-0")
+
+    assert found.result is not None
+    assert found.result["executions"] == 2
+    assert world.request_set.is_live(found.result["wave"])
+    assert found.usd is None
 
 
 def test_the_terms_of_a_rescue_stay_as_they_were(priced) -> None:
