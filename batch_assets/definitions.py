@@ -10,7 +10,6 @@ from batch_assets.assets.location import location_of
 from batch_assets.files import Files
 from batch_assets.inference import batch_inference
 from batch_assets.operations import with_operations
-from batch_assets.operations.beside_dagster import beside_dagster_sensor
 from batch_assets.resources.deployments import NamedDeployment, chosen_deployment
 from batch_assets.resources.environment import chosen_environment
 from batch_assets.started import started_inference, started_names
@@ -56,19 +55,4 @@ def _started(declared: dg.Definitions, deployment: NamedDeployment) -> dg.Defini
         # A module of the user's own may raise anything where it is imported.
         except Exception as error:  # noqa: BLE001
             log.warning(f"{name}, started from a command line, is not shown: {error}")
-    if not found:
-        return dg.Definitions()
-    return _with_sensor(dg.Definitions.merge(*found.values()), deployment)
-
-
-def _with_sensor(started: dg.Definitions, deployment: NamedDeployment) -> dg.Definitions:
-    location = location_of(started)
-    names = {inference.keys.collect_job for inference in location.inferences.values()}
-    specs = [spec for each in started.assets or [] for spec in getattr(each, "specs", [])]
-    sensor = beside_dagster_sensor(
-        location,
-        [job for job in started.jobs or [] if job.name in names],
-        {spec.key: spec.code_version for spec in specs},
-        deployment.poll_seconds,
-    )
-    return dg.Definitions.merge(started, dg.Definitions(sensors=[sensor]))
+    return dg.Definitions.merge(*found.values())

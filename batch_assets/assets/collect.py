@@ -93,7 +93,7 @@ def collect_assets(
             return partitions.get_partition_keys(dynamic_partitions_store=context.instance)
 
         deployment = deployment_of(context, keys)
-        examination = Examination(deployment, recipe, all_partitions)
+        examination = Examination(deployment.ledger, deployment.files, recipe, all_partitions)
         if not context.selected_asset_keys:
             yield from _check_again(context, examination, keys, all_partitions)
             return

@@ -1,11 +1,13 @@
 """The sensor that shows in Dagster what was sent and resolved beside it, from a command line.
 
-Of a request set that no run of Dagster's made it tells `requests` and `batches`; where its results
-are written already it starts a collecting run, which finds them resolved and calls nobody. What the
-provider still has, the poll sensor collects as any other.
+Of a request set that no run of Dagster's made it tells `requests` and `batches`; where results are
+written already, and Dagster does not know of them, it starts a collecting run, which finds them
+resolved and calls nobody. What the provider still has, the poll sensor collects as any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,11 +20,12 @@ from batch_assets.assets.events import (
     DATA_VERSION_IS_USER_PROVIDED,
     INPUT_DATA_VERSION,
 )
-from batch_assets.assets.location import LocatedInference, Location
+from batch_assets.assets.keys import InferenceKeys
+from batch_assets.assets.location import Location
 from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.files.manifest import Manifest, read_manifest
-from batch_assets.operations.ranges import range_request
+from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.stages.plan import layout_of, live_batches
 from batch_assets.stages.recipe import Deployment
 
@@ -30,6 +33,12 @@ SENSOR_NAME = "batch_beside_dagster"
 
 #: A run of Dagster's that does the same has told of it by then.
 GRACE = timedelta(minutes=1)
+
+#: Dagster takes about a second to launch each run, in the sensor's own thread.
+RUNS_PER_TICK = 10
+
+#: What a tick looks up in Dagster's event log, a query each.
+LOOKED_UP_PER_TICK = 500
 
 
 def beside_dagster_sensor(
@@ -52,7 +61,7 @@ def beside_dagster_sensor(
         required_resource_keys=location.resources,
         description="Shows what was sent and resolved from a command line.",
     )
-    def beside_dagster(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def batch_beside_dagster(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         deployments = {
             name: deployment_from(context.resources, name, owner=SENSOR_NAME)
             for name in location.providers
@@ -60,48 +69,107 @@ def beside_dagster_sensor(
         ledger = next(iter(deployments.values())).ledger
         since = datetime.fromisoformat(context.cursor) if context.cursor else None
         until = ledger.clock() - GRACE
-        look = _Look(context.instance, since, until, code_versions)
-        requests: list[dg.RunRequest] = []
-        events: list[dg.AssetMaterialization] = []
-        for inference in location.inferences.values():
-            deployment = deployments[inference.keys.provider]
-            for request_set in ledger.request_sets.current_ones(inference.keys.inference):
-                events += look.sent(deployment, inference, request_set)
-                requests += look.resolved(inference, request_set)
+        found = _facts(ledger.standing.changed(location.inferences, after=since, until=until))
+        found = [each for each in found if each.at <= until and (not since or each.at > since)]
+        look = _Look(context.instance, location, deployments, code_versions)
+        facts = _first(found, LOOKED_UP_PER_TICK)
+        news = [each for each in facts if look.is_untold(each)]
+        requests = look.runs(news)
+        if len(requests) > RUNS_PER_TICK:
+            last = _first([each for each in news if each.is_resolved], RUNS_PER_TICK)[-1].at
+            facts = [each for each in facts if each.at <= last]
+            news = [each for each in news if each.at <= last]
+            requests = look.runs(news)
+        events = [event for each in news for event in look.sent(each)]
+        cursor = until if len(facts) == len(found) else facts[-1].at
         return dg.SensorResult(
             run_requests=requests,
             asset_events=events,
-            cursor=until.isoformat(),
+            cursor=cursor.isoformat(),
             skip_reason=None if requests else f"{len(events)} materializations told",
         )
 
-    return beside_dagster
+    return batch_beside_dagster
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fact:
+    """A request set that was submitted, or resolved."""
+
+    at: datetime
+    request_set: RequestSet
+    is_resolved: bool
+
+
+def _facts(request_sets: Sequence[RequestSet]) -> list[_Fact]:
+    """In the order in which they came to be."""
+    found = [
+        _Fact(at=at, request_set=each, is_resolved=is_resolved)
+        for each in request_sets
+        for at, is_resolved in ((each.submitted_at, False), (each.resolved_at, True))
+        if at is not None
+    ]
+    return sorted(found, key=lambda each: each.at)
+
+
+def _first(facts: Sequence[_Fact], most: int) -> Sequence[_Fact]:
+    """The first of them, and those of the same moment as the last of these."""
+    if len(facts) <= most:
+        return facts
+    last = facts[most - 1].at
+    return [each for each in facts if each.at <= last]
 
 
 class _Look:
-    """One tick: what came between two times, and Dagster knows nothing of."""
+    """One tick: what Dagster knows of, and what is to be told."""
 
     def __init__(
         self,
         instance: dg.DagsterInstance,
-        since: datetime | None,
-        until: datetime,
+        location: Location,
+        deployments: Mapping[str, Deployment],
         code_versions: Mapping[dg.AssetKey, str | None],
     ) -> None:
         self._instance = instance
-        self._since = since
-        self._until = until
+        self._inferences = location.inferences
+        self._deployments = deployments
         self._code_versions = code_versions
 
-    def sent(
-        self, deployment: Deployment, inference: LocatedInference, request_set: RequestSet
-    ) -> Iterator[dg.AssetMaterialization]:
-        """What `requests` and `batches` are of a new request set."""
-        keys, key = inference.keys, request_set.partition_key
-        if not self._is_new(request_set.created_at):
+    def is_untold(self, fact: _Fact) -> bool:
+        """Whether Dagster's event log does not have it, and no run is to bring it there."""
+        request_set, keys = fact.request_set, self._keys(fact.request_set)
+        if not fact.is_resolved and self._is_of_dagster(request_set.origin):
+            return False  # where that run failed, nothing is to look as if it had not
+        wanted = dg.AssetRecordsFilter(
+            asset_key=keys.results if fact.is_resolved else keys.batches,
+            asset_partitions=[request_set.partition_key],
+            after_timestamp=fact.at.timestamp(),
+        )
+        return not self._instance.fetch_materializations(wanted, limit=1).records
+
+    def runs(self, news: Sequence[_Fact]) -> list[dg.RunRequest]:
+        """Runs that show the results of what was resolved."""
+        resolved: defaultdict[str, set[str]] = defaultdict(set)
+        for each in news:
+            if each.is_resolved:
+                resolved[each.request_set.inference].add(each.request_set.partition_key)
+        return [request for name, keys in resolved.items() for request in self._runs_of(name, keys)]
+
+    def _runs_of(self, inference: str, partition_keys: Collection[str]) -> Iterator[dg.RunRequest]:
+        located = self._inferences[inference]
+        keys = located.keys
+        order = located.partitions.get_partition_keys(dynamic_partitions_store=self._instance)
+        ready = set(partition_keys)
+        for group in groups_of(order, ready, passable=ready, widest=located.partitions_per_run):
+            config = {"ops": {keys.collect_op: {"config": {"partition_keys": group}}}}
+            yield range_request(keys.collect_job, group, config)
+
+    def sent(self, fact: _Fact) -> Iterator[dg.AssetMaterialization]:
+        """What `requests` and `batches` are of a request set that was sent beside Dagster."""
+        request_set, keys = fact.request_set, self._keys(fact.request_set)
+        if fact.is_resolved:
             return
-        if self._is_told(keys.batches, key, request_set.created_at):
-            return
+        deployment = self._deployments[keys.provider]
         try:
             manifest = read_manifest(deployment.files, layout_of(request_set).manifest)
         except ArtifactError:
@@ -124,25 +192,13 @@ class _Look:
             inputs={keys.requests: manifest.digest},
         )
 
-    def resolved(
-        self, inference: LocatedInference, request_set: RequestSet
-    ) -> Iterator[dg.RunRequest]:
-        """A run that shows the results of a request set that was resolved beside Dagster."""
-        keys, key = inference.keys, request_set.partition_key
-        if request_set.resolved_at is None or not self._is_new(request_set.resolved_at):
-            return
-        if not self._is_told(keys.results, key, request_set.resolved_at):
-            config = {"ops": {keys.collect_op: {"config": {"partition_keys": [key]}}}}
-            yield range_request(keys.collect_job, [key], config)
+    def _keys(self, request_set: RequestSet) -> InferenceKeys:
+        return self._inferences[request_set.inference].keys
 
-    def _is_new(self, at: datetime) -> bool:
-        return at <= self._until and (self._since is None or at > self._since)
-
-    def _is_told(self, asset: dg.AssetKey, partition_key: str, since: datetime) -> bool:
-        wanted = dg.AssetRecordsFilter(
-            asset_key=asset, asset_partitions=[partition_key], after_timestamp=since.timestamp()
-        )
-        return bool(self._instance.fetch_materializations(wanted, limit=1).records)
+    def _is_of_dagster(self, origin: str) -> bool:
+        """Whether one of Dagster's runs or backfills asked for it."""
+        has_run = self._instance.get_run_by_id(origin) is not None
+        return has_run or self._instance.get_backfill(origin) is not None
 
     def _materialization(
         self,

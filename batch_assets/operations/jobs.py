@@ -2,30 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from enum import StrEnum
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import Field
 
 from batch_assets.assets.location import Location
-from batch_assets.domain.batch import HOLDING, Batch, BatchId, BatchState
+from batch_assets.domain.batch import HOLDING, BatchId, BatchState
 from batch_assets.domain.control import Scope
-from batch_assets.domain.errors import BatchAssetsError, RequestRefused
+from batch_assets.domain.errors import BatchAssetsError
 from batch_assets.jobs.one_op import job_of_one_op
 from batch_assets.operations.approval import ApproveConfig, approve
 from batch_assets.operations.orders import Order, OrderConfig, ScopeConfig, refusal
-from batch_assets.stages.control import (
-    Cancellation,
-    adopt,
-    cancel,
-    give_up,
-    offer_again,
-    pause,
-    resume,
-)
-from batch_assets.stages.recipe import Deployment
+from batch_assets.stages.control import Cancellation, cancel, pause, resume
+from batch_assets.stages.decide import Decision, decide
 
 
 class PauseConfig(ScopeConfig):
@@ -42,17 +32,6 @@ class CancelConfig(ScopeConfig):
         description="true: ask the provider to cancel what it has; false: let that finish. Both "
         "ways what it answered is collected, and paid for."
     )
-
-
-class Decision(StrEnum):
-    """What a person decides on a batch that nobody can tell of.
-
-    The Launchpad takes a member by its name, so the names are as a person types them.
-    """
-
-    adopt = "adopt"
-    offer_again = "offer_again"
-    give_up = "give_up"
 
 
 class DecideConfig(OrderConfig):
@@ -211,46 +190,17 @@ def _cancelled(order: Order, scope: Scope, config: CancelConfig) -> Cancellation
 
 def _decide(order: Order, config: DecideConfig) -> Mapping[str, Any]:
     ledger = order.ledger
-    batch = ledger.batch(BatchId(config.batch))
-    deployment = order.accounts.get(batch.account)
-    if deployment is None:
-        raise refusal(
-            f"batch {batch.id} is of account {batch.account}: decide on it in the code location "
-            "that has this account"
-        )
-    provider_id = config.provider_id.strip()
-    if (config.decision is Decision.adopt) != bool(provider_id):
-        raise refusal("provider_id is given with the decision adopt, and only with it")
-    match config.decision:
-        case Decision.adopt:
-            adopt(deployment, batch.id, provider_id, owner=order.owner)
-            said = f"is {provider_id} at the provider and is followed there"
-        case Decision.offer_again:
-            _check_gone(deployment, batch)
-            offer_again(ledger, batch.id, owner=order.owner)
-            said = "is not at the provider; its shard is sent again"
-        case Decision.give_up:
-            give_up(ledger, batch.id, owner=order.owner)
-            said = "is given up; its shard is sent when its batches are materialized again"
-        case _:
-            assert_never(config.decision)
-    request_set = batch.request_set
-    said = f"batch {batch.id} {said}"
+    said = decide(
+        ledger,
+        order.accounts,
+        BatchId(config.batch),
+        config.decision,
+        provider_id=config.provider_id,
+        owner=order.owner,
+    )
+    request_set = ledger.batch(BatchId(config.batch)).request_set
     order.tell([(request_set.inference, request_set.partition_key)], said)
-    return {f"batch {batch.id}": said}
-
-
-def _check_gone(deployment: Deployment, batch: Batch) -> None:
-    """A wrong number in the Launchpad must not buy a batch twice."""
-    if batch.state is not BatchState.SUBMITTED or batch.provider_id is None:
-        return
-    since = batch.reserved_at or batch.created_at
-    with suppress(RequestRefused):
-        for found in deployment.provider.poll({batch.provider_id}, since=since):
-            raise refusal(
-                f"the provider has batch {batch.id}, as {found.id} with the status "
-                f"{found.status!r}: nothing is sent again; the job cancel_batches cancels it there"
-            )
+    return {f"batch {config.batch}": said}
 
 
 def _given(reason: str) -> str:

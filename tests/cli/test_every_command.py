@@ -61,6 +61,7 @@ def test_an_answer_is_what_its_documented_schema_says(stage, name):
     for row in found["rows"]:
         validator.validate(row)
     assert SECRET not in said.output
+    assert SECRET not in stage.run(ANSWERS[name]).output  # a table of the same
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -74,7 +75,7 @@ def test_a_reader_that_went_away_ends_it_quietly(stage, name, monkeypatch, capfd
     assert "Error" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", ["status", "explain", "start", "order", "batches-list"])
 def test_a_full_disk_behind_its_output_is_one_line(stage, name, monkeypatch, capfd):
     full = os.open("/dev/full", os.O_WRONLY)
 

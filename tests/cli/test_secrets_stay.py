@@ -29,11 +29,6 @@ def test_the_key_is_what_the_provider_is_asked_with(code_location, tmp_path):
     assert SECRET in (tmp_path / f"{code_location}.py").read_text()
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_a_table_has_no_key(stage, name):
-    assert SECRET not in stage.run(ANSWERS[name]).output
-
-
 @pytest.mark.parametrize("name", [name for name, typed in ANSWERS.items() if "{module}" in typed])
 def test_a_provider_that_repeats_the_key_is_not_quoted_with_it(stage, script, name):
     echo = refusal(401, "invalid_api_key", f"Incorrect API key provided: {SECRET}.")

@@ -206,7 +206,7 @@ def test_two_inferences_have_one_sensor_over_both_collecting_jobs(world):
 
     defs = world.declare(words, others, second=world.resources()["openai"])
 
-    [sensor] = defs.sensors
+    sensor, _ = defs.sensors
     assert {target.job_name for target in sensor.targets} == {"words_collect", "others_collect"}
     assert sensor.required_resource_keys == {"batch_ledger", "batch_files", "openai", "second"}
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING

@@ -133,7 +133,7 @@ def test_two_inferences_share_one_sensor_and_get_a_run_each(world):
 
     requests = world.tick().run_requests
 
-    assert [sensor.name for sensor in defs.sensors] == ["batch_poll"]
+    assert [sensor.name for sensor in defs.sensors] == ["batch_poll", "batch_beside_dagster"]
     assert [request.job_name for request in requests] == ["words_collect", "others_collect"]
     assert all(world.launch(request).success for request in requests)
     assert world.materialized("results", "others") == {"x"}
