@@ -5,8 +5,9 @@ written already, and Dagster does not know of them, it starts a collecting run, 
 resolved and calls nobody. What the provider still has, the poll sensor collects as any other.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from batch_assets.assets.location import Location
 from batch_assets.domain.batch import RequestSet
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.files.manifest import Manifest, read_manifest
+from batch_assets.ledger import Ledger
 from batch_assets.operations.ranges import groups_of, range_request
 from batch_assets.stages.plan import layout_of, live_batches
 from batch_assets.stages.recipe import Deployment
@@ -49,7 +51,8 @@ def beside_dagster_sensor(
 ) -> dg.SensorDefinition:
     """The sensor over these inferences; `jobs` are those that collect.
 
-    Its cursor is the time up to which it has looked: without it, it looks again, and tells what
+    Its cursor has the time up to which it has looked at each inference, so that one which joins the
+    location later is looked at from its beginning. Without it, it looks again, and tells what
     Dagster's event log does not have.
     """
 
@@ -67,10 +70,9 @@ def beside_dagster_sensor(
             for name in location.providers
         }
         ledger = next(iter(deployments.values())).ledger
-        since = datetime.fromisoformat(context.cursor) if context.cursor else None
+        since = _read_cursor(context.cursor)
         until = ledger.clock() - GRACE
-        found = _facts(ledger.standing.changed(location.inferences, after=since, until=until))
-        found = [each for each in found if each.at <= until and (not since or each.at > since)]
+        found = _facts(ledger, location.inferences, since, until)
         look = _Look(context.instance, location, deployments, code_versions)
         facts = _first(found, LOOKED_UP_PER_TICK)
         news = [each for each in facts if look.is_untold(each)]
@@ -81,11 +83,11 @@ def beside_dagster_sensor(
             news = [each for each in news if each.at <= last]
             requests = look.runs(news)
         events = [event for each in news for event in look.sent(each)]
-        cursor = until if len(facts) == len(found) else facts[-1].at
+        looked = until if len(facts) == len(found) else facts[-1].at
         return dg.SensorResult(
             run_requests=requests,
             asset_events=events,
-            cursor=cursor.isoformat(),
+            cursor=_cursor(location.inferences, since, looked),
             skip_reason=None if requests else f"{len(events)} materializations told",
         )
 
@@ -101,13 +103,32 @@ class _Fact:
     is_resolved: bool
 
 
-def _facts(request_sets: Sequence[RequestSet]) -> list[_Fact]:
-    """In the order in which they came to be."""
+def _read_cursor(cursor: str | None) -> dict[str, datetime]:
+    """Up to when each inference was looked at."""
+    looked: dict[str, list[str]] = json.loads(cursor) if cursor else {}
+    return {name: datetime.fromisoformat(at) for at, names in looked.items() for name in names}
+
+
+def _cursor(inferences: Iterable[str], since: Mapping[str, datetime], looked: datetime) -> str:
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name in inferences:
+        names[max(since.get(name, looked), looked).isoformat()].append(name)
+    return json.dumps(names)
+
+
+def _facts(
+    ledger: Ledger, inferences: Iterable[str], since: Mapping[str, datetime], until: datetime
+) -> list[_Fact]:
+    """What came to be since the inferences were looked at, in that order."""
+    names: defaultdict[datetime | None, list[str]] = defaultdict(list)
+    for name in inferences:
+        names[since.get(name)].append(name)
     found = [
         _Fact(at=at, request_set=each, is_resolved=is_resolved)
-        for each in request_sets
+        for after, some in names.items()
+        for each in ledger.standing.changed(some, after=after, until=until)
         for at, is_resolved in ((each.submitted_at, False), (each.resolved_at, True))
-        if at is not None
+        if at is not None and at <= until and (after is None or at > after)
     ]
     return sorted(found, key=lambda each: each.at)
 

@@ -152,3 +152,18 @@ def test_the_poll_sensor_collects_what_the_process_left(live, started, instance)
     results = instance.get_latest_materialization_event(dg.AssetKey(["a", "results"]))
     assert results.asset_materialization.partition == "all"
     assert live.sandbox.state.executions()["requests_executed"] == 2
+
+
+def test_what_was_over_before_the_location_was_loaded_anew_is_shown_all_the_same(
+    live, started, instance
+):
+    before = load()
+    started(*WAIT)
+    live.let_pass(GRACE)
+
+    cursor = tick(before, instance).cursor
+    ticked = tick(load(), instance, cursor=cursor)
+
+    assert [request.job_name for request in ticked.run_requests] == ["a_collect"]
+    told = [event.asset_key.to_user_string() for event in ticked.asset_events]
+    assert told == ["a/requests", "a/batches"]
