@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import s3fs
 from moto.server import ThreadedMotoServer
@@ -42,12 +43,18 @@ class Bucket:
 
     def elsewhere(self) -> s3fs.S3FileSystem:
         """The file system as another process has it: without what this one knows of it."""
-        return s3fs.S3FileSystem(**self.options, skip_instance_cache=True, use_listings_cache=False)
+        return _file_system(**self.options)
 
     def corpus(self, path: str = "", **over: object) -> FileCorpus:
         """A corpus of the files below a path."""
         url = f"{self.url}/{path}"
         return FileCorpus(path=url, item_id="id", storage_options=self.options, **over)
+
+
+@cache
+def _file_system(**options: str) -> s3fs.S3FileSystem:
+    # Each takes a fifth of a second and some megabytes: it reads the description of S3.
+    return s3fs.S3FileSystem(**options, skip_instance_cache=True, use_listings_cache=False)
 
 
 def a_bucket(options: Options) -> Bucket:

@@ -5,6 +5,7 @@ A plugin, loaded by the root conftest.py; a folder's conftest.py adds what is it
 long to import is imported by the fixtures, since most tests need none of it.
 """
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,11 +74,22 @@ def files(tmp_path: Path) -> "Files":
     return Files(str(tmp_path / "store"))
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty ledger, to be copied: its migrations take as long as a short test."""
+    from batch_assets.ledger import Ledger
+
+    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
+    Ledger.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, clock: "ManualClock") -> "Iterator[Ledger]":
+def ledger(tmp_path: Path, clock: "ManualClock", migrated: Path) -> "Iterator[Ledger]":
     """An empty one on SQLite."""
     from stage_world import a_ledger
 
+    shutil.copy(migrated, tmp_path / "ledger.sqlite3")
     ledger = a_ledger(tmp_path, clock)
     yield ledger
     ledger.close()

@@ -3,6 +3,7 @@
 One clock moves the provider and the ledger, so that a batch of hours takes no time.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from factories import Kind, a_corpus, a_table
 from pydantic import BaseModel, create_model
 
@@ -30,6 +33,7 @@ from batch_assets.sandbox import (
     running_sandbox,
 )
 from batch_assets.sandbox.fault_script import RouteName
+from batch_assets.sandbox.settings import Settings
 
 LATENCY = 100.0
 OPERATOR_JOBS = {
@@ -48,6 +52,10 @@ class Script(ScriptedFaults):
 
     def __init__(self) -> None:
         super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        self.clear()
         self._failing: set[str] = set()
         self._failed: set[str] = set()
 
@@ -264,26 +272,60 @@ class World:
         return int(self.sandbox.state.executions()["batches_created"])
 
 
+@pytest.fixture(scope="session")
+def served_world() -> Iterator[tuple[RunningSandbox, ManualClock, Script]]:
+    """The session's sandbox, with whatever an earlier test left in it."""
+    clock, script = ManualClock(), Script()
+    with running_sandbox(clock=clock, faults=script, latency=LATENCY) as running:
+        yield running, clock, script
+
+
+@pytest.fixture(scope="session")
+def session_instance() -> Iterator[dg.DagsterInstance]:
+    """Where every run of the session is noted: to make one takes as long as a short run."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    clock, script = ManualClock(time.time()), Script()
+def instance(session_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """One that has seen nothing."""
+    # Its own `wipe` leaves cursors and what checks found.
+    with session_instance.event_log_storage.index_connection() as connection:
+        for table in reversed(SqlEventLogStorageMetadata.sorted_tables):
+            connection.execute(table.delete())
+    with session_instance.run_storage.connect() as connection:
+        for table in reversed(RunStorageSqlMetadata.sorted_tables):
+            connection.execute(table.delete())
+    return session_instance
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    served_world: tuple[RunningSandbox, ManualClock, Script],
+    instance: dg.DagsterInstance,
+    migrated: Path,
+) -> Iterator[World]:
+    sandbox, clock, script = served_world
+    script.forget()
+    sandbox.state.reset()
+    sandbox.state.settings = Settings(latency=LATENCY)
+    clock.restart(time.time())
 
     def now() -> datetime:
         return datetime.fromtimestamp(clock.now(), UTC)
 
+    shutil.copy(migrated, tmp_path / "ledger.db")
     ledger_url = f"sqlite:///{tmp_path}/ledger.db"
     ledger = Ledger.open(ledger_url, now)
-    with (
-        running_sandbox(tmp_path / "sandbox", clock=clock, faults=script, latency=LATENCY) as up,
-        dg.DagsterInstance.ephemeral() as instance,
-    ):
-        yield World(
-            folder=tmp_path,
-            clock=clock,
-            script=script,
-            sandbox=up,
-            instance=instance,
-            ledger=ledger,
-            ledger_url=ledger_url,
-        )
+    yield World(
+        folder=tmp_path,
+        clock=clock,
+        script=script,
+        sandbox=sandbox,
+        instance=instance,
+        ledger=ledger,
+        ledger_url=ledger_url,
+    )
     ledger.close()

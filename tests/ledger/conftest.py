@@ -1,7 +1,6 @@
 """A ledger on every database it is made for: SQLite and Postgres."""
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,10 +38,7 @@ def ledger_clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(url: str, ledger_clock: Clock, migrated: Path) -> Iterator[Ledger]:
-    if path := url.partition("sqlite:///")[2]:
-        Path(path).parent.mkdir()
-        shutil.copy(migrated, path)
+def ledger(url: str, ledger_clock: Clock) -> Iterator[Ledger]:
     opened = Ledger.open(url, ledger_clock)
     yield opened
     opened.close()
