@@ -110,6 +110,7 @@ class _Fact(Row, frozen=True, kw_only=True):
     modules={
         "cancel": "batch_assets.cli.batches_cancel:cancel",
         "create": "batch_assets.cli.batches_create:create",
+        "delete": "batch_assets.cli.batches_delete:delete",
         "download": "batch_assets.cli.batches_bring:download",
         "errors": "batch_assets.cli.batches_bring:errors",
     },

@@ -32,28 +32,36 @@ class Downloaded(Row, frozen=True, kw_only=True):
     bytes: int
 
 
-def _brings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command the batch, and the options that say where its lines go."""
+def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options that say where lines go, as `output_file` and `overwrite`."""
 
-    @click.argument("batch_id", metavar="ID")
     @click.option(
         "--output-file",
         metavar="FILE",
-        help="Where the lines go; - is standard output. Left out, a file here with the batch's id.",
+        help="Where the lines go; - is standard output. Left out, a file here with the id's name.",
     )
     @click.option("--overwrite", is_flag=True, help="In place of a file that is there.")
-    @with_output
-    @at_place
-    @with_provider
     @wraps(command)
-    def bringing(*given: Any, **named: Any) -> Any:
+    def aiming(*given: Any, **named: Any) -> Any:
         return command(*given, **named)
 
-    return bringing
+    return aiming
+
+
+def check_target(output_file: str | None, output: str) -> None:
+    """Raise UsageError where lines and an answer would both go to standard output."""
+    from batch_assets.stages.direct.bring import STDOUT
+
+    if output_file == STDOUT and output != "table":
+        raise click.UsageError("--output-file - and -o both want standard output: leave one out")
 
 
 @click.command()
-@_brings
+@click.argument("batch_id", metavar="ID")
+@with_target
+@with_output
+@at_place
+@with_provider
 def download(
     asked: Asked, batch_id: str, output_file: str | None, overwrite: bool, output: str
 ) -> None:
@@ -70,7 +78,11 @@ def download(
 
 
 @click.command()
-@_brings
+@click.argument("batch_id", metavar="ID")
+@with_target
+@with_output
+@at_place
+@with_provider
 def errors(
     asked: Asked, batch_id: str, output_file: str | None, overwrite: bool, output: str
 ) -> None:
@@ -98,8 +110,7 @@ def _bring(
     from batch_assets.files.layout import file_name
     from batch_assets.stages.direct.bring import STDOUT, NothingThere
 
-    if output_file == STDOUT and output != "table":
-        raise click.UsageError("--output-file - and -o both want standard output: leave one out")
+    check_target(output_file, output)
     with chosen(asked) as asking:
         batch = found_at(asking, batch_id)
         path = output_file or f"{file_name(batch.id)}-{what}.jsonl"

@@ -25,7 +25,8 @@ from batch_assets.domain.errors import BatchAssetsError, ProviderUnreachable, Re
 from batch_assets.domain.provider import ProviderBatch
 
 if TYPE_CHECKING:
-    from batch_assets.stages.direct.create import Created, Wanted
+    from batch_assets.stages.direct.create import Created
+    from batch_assets.stages.direct.wanted import Wanted
 
 SCHEMA = schema_of("batches-create", 1)
 
@@ -86,7 +87,7 @@ def create(context: click.Context, asked: Asked, given: Given, output: str) -> N
 
 
 def _wanted(asking: Chosen, given: Given) -> "list[Wanted]":
-    from batch_assets.stages.direct.create import wanted_of_files, wanted_of_uploads
+    from batch_assets.stages.direct.wanted import wanted_of_files, wanted_of_uploads
     from batch_assets.stages.direct.wire import path_of_endpoint, wire_of
 
     provider = asking.provider

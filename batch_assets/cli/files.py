@@ -10,6 +10,7 @@ from batch_assets.cli.chosen import Asked, Chosen, chosen, with_provider
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.place import at_place
 from batch_assets.cli.render import Row, emit, schema_of, tell, with_output
+from batch_assets.cli.root import Commands
 from batch_assets.cli.verdicts import code_of_all, emit_each, fail_line, ok_line
 from batch_assets.domain.errors import BatchAssetsError, LedgerError
 
@@ -46,7 +47,13 @@ class DeletedFile(Row, frozen=True, kw_only=True):
     reason: str
 
 
-@click.group()
+@click.group(
+    cls=Commands,
+    modules={
+        "download": "batch_assets.cli.files_download:download",
+        "upload": "batch_assets.cli.files_upload:upload",
+    },
+)
 def files() -> None:
     """Files at a provider: of requests and of answers, ours and others'."""
 
@@ -60,17 +67,29 @@ def files() -> None:
     metavar="N",
     help="So many at most.",
 )
+@click.option("--prefix", metavar="TEXT", default="", help="Only those whose names begin so.")
+@click.option(
+    "--purpose",
+    metavar="WORD",
+    help="Only those for this, in the provider's own word: batch, batch_output, …",
+)
 @with_output
 @at_place
 @with_provider
-def list_(asked: Asked, limit: int, output: str) -> None:
+def list_(asked: Asked, limit: int, prefix: str, purpose: str | None, output: str) -> None:
     """Show the files of an account at its provider, and which of them our batches still need.
 
-    Example: batch-assets files list --limit 100
+    Example: batch-assets files list --prefix march- --limit 100
     """
     with chosen(asked) as asking:
         needed = _needed(asking)
-        some = list(islice(asking.provider.files(), limit + 1))
+        found = (
+            file
+            for file in asking.provider.files()
+            if (file.name or "").startswith(prefix)
+            and (purpose is None or purpose.lower() == (file.purpose or "").lower())
+        )
+        some = list(islice(found, limit + 1))
     emit(
         output,
         LIST_SCHEMA,

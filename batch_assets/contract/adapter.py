@@ -26,6 +26,9 @@ KEY = "0123456789abcdef0123456789abcdef"
 #: The key of no batch.
 NOBODYS_KEY = "f" * 32
 
+#: The key of a batch that a person creates, as `key_for_a_person` makes them.
+PERSONS_KEY = "0" * 8 + "1" * 24
+
 #: The account's secret: long enough, and in no provider's form.
 SECRET = "contract-suite-secret-0123456789"
 
@@ -56,7 +59,10 @@ class Adapter:
     lists_batches: bool = True
     lists_files: bool = True
     creates_of_uploads: bool = True
+    uploads_files: bool = True
     keeps_metadata: bool = True
+    #: Whether a batch that a person created is found by its key after a lost reply.
+    finds_created: bool = True
 
     @pytest.fixture
     def server(self) -> Any:
@@ -167,6 +173,11 @@ class Adapter:
             (line.custom_id or "").removesuffix(mark_of(key)): endpoint.judge(line).outcome
             for line in lines
         }
+
+    def came_back(self, provider: Provider, batch: ProviderBatch) -> list[str]:
+        """The ids of what came back, sorted."""
+        lines = self.compiled().read_lines(self.downloaded(provider, batch))
+        return sorted(line.custom_id or "" for line in lines)
 
     def downloaded(self, provider: Provider, batch: ProviderBatch) -> bytes:
         """All files of a batch, one after the other."""

@@ -1,5 +1,6 @@
 """Creating batches for a person: of a file here or at the provider, with words of one's own."""
 
+import json
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batch_assets.contract.adapter import KEY, Adapter, Submit
+from batch_assets.contract.adapter import KEY, NOBODYS_KEY, PERSONS_KEY, Adapter, Submit
 from batch_assets.contract.gateway import Gateway, answering, losing_the_reply
 from batch_assets.contract.server import ContractServer
 from batch_assets.domain.errors import (
@@ -19,8 +20,11 @@ from batch_assets.domain.errors import (
 )
 from batch_assets.domain.provider import KEY_METADATA, Phase, Provider, ProviderBatch
 
-#: The key of the batch of an uploaded file; the file was uploaded under KEY.
-_SECOND = "2" * 32
+#: The key of another batch of a person's.
+_SECOND = "0" * 8 + "2" * 24
+
+#: Ids of a person's own: as long as the shortest limit of a provider that gives them back whole.
+_OWN_IDS = ["request-0", "r" * 63, "2026-11-22_a"]
 
 _WORDS = {"project": "spring", "owner": "Jüri"}
 
@@ -45,7 +49,7 @@ class CreateRules(Adapter):
         self,
         provider: Provider,
         requests: Path | str,
-        key: str = KEY,
+        key: str = PERSONS_KEY,
         metadata: dict[str, str] | None = None,
     ) -> ProviderBatch:
         return provider.create(
@@ -63,9 +67,8 @@ class CreateRules(Adapter):
         batch = self.made(provider, tmp_path)
 
         assert (batch.phase, gateway.count(server.creating)) == (Phase.OPEN, 1)
-        found = self.found(provider, server, KEY, since=since, requests=3)
-        assert found is not None
-        assert (found.id, dict(found.metadata)) == (batch.id, {})
+        found = self.found_again(provider, server, batch, since=since, requests=3)
+        assert dict(found.metadata) == {}
 
     def test_a_batch_carries_what_a_person_wrote_on_it(
         self, provider: Provider, gateway: Gateway, since: datetime, tmp_path: Path
@@ -81,7 +84,7 @@ class CreateRules(Adapter):
         [polled] = provider.poll({batch.id}, since=since)
 
         assert (dict(batch.metadata), dict(polled.metadata)) == (_WORDS, _WORDS)
-        assert polled.key == KEY
+        assert polled.key == PERSONS_KEY
 
     @pytest.mark.parametrize("metadata", _TOO_MUCH.values(), ids=_TOO_MUCH)
     def test_words_that_no_batch_can_carry_are_refused_without_a_call(
@@ -122,9 +125,7 @@ class CreateRules(Adapter):
 
         assert (gateway.count(server.creating), gateway.count(server.uploading)) == (2, uploads)
         assert (batch.phase, batch.input_file_id) == (Phase.OPEN, uploaded)
-        found = self.found(provider, server, _SECOND, since=since, requests=3)
-        assert found is not None
-        assert found.id == batch.id
+        self.found_again(provider, server, batch, key=_SECOND, since=since, requests=3)
 
     def test_a_refused_creation_leaves_a_file_that_was_there_before(
         self,
@@ -144,7 +145,7 @@ class CreateRules(Adapter):
         assert (len(before), set(server.uploads())) == (1, before)
 
     @pytest.mark.parametrize("of_upload", [False, True])
-    def test_a_batch_whose_reply_was_lost_is_found_by_its_key(
+    def test_a_batch_whose_reply_was_lost_is_found_by_its_key_or_said_to_be_in_doubt(
         self,
         submit: Submit,
         provider: Provider,
@@ -166,9 +167,12 @@ class CreateRules(Adapter):
             self.created(provider, requests, key=_SECOND)
         gateway.behave()
 
-        found = self.found(provider, server, _SECOND, since=since, requests=3)
-
         assert gateway.count(server.creating) - before == 1
+        if not self.finds_created:
+            with pytest.raises(RequestRefused):
+                self.found(provider, server, _SECOND, since=since, requests=3)
+            return
+        found = self.found(provider, server, _SECOND, since=since, requests=3)
         assert found is not None
         assert [each.id for each in provider.poll({found.id}, since=since)] == [found.id]
 
@@ -202,6 +206,88 @@ class CreateRules(Adapter):
         provider.download(ended[uploaded.id].output_file_id or "", first)
         provider.download(ended[batch.id].output_file_id or "", second)
         assert len(second.getvalue().splitlines()) == len(first.getvalue().splitlines()) == 3
+
+    def test_what_a_person_creates_comes_back_under_the_ids_they_wrote(
+        self, provider: Provider, server: ContractServer, since: datetime, tmp_path: Path
+    ) -> None:
+        """Whatever order the fields of a line stand in."""
+        path = tmp_path / "own.jsonl"
+        self.write_own(path)
+
+        batch = self.created(provider, path)
+
+        server.finish()
+        [ended] = provider.poll({batch.id}, since=since)
+        assert self.came_back(provider, ended) == sorted(_OWN_IDS)
+
+    def test_one_file_makes_as_many_batches_as_a_person_creates_of_it(
+        self, provider: Provider, server: ContractServer, since: datetime, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "own.jsonl"
+        self.write_own(path)
+
+        batches = [self.created(provider, path, key=key) for key in (PERSONS_KEY, _SECOND)]
+
+        server.finish()
+        ended = list(provider.poll({batch.id for batch in batches}, since=since))
+        assert [self.came_back(provider, each) for each in ended] == [sorted(_OWN_IDS)] * 2
+        if self.finds_created:
+            for batch, key in zip(batches, (PERSONS_KEY, _SECOND), strict=True):
+                self.found_again(provider, server, batch, key=key, since=since, requests=3)
+
+    def test_what_a_person_creates_is_never_taken_for_a_batch_of_an_inference(
+        self,
+        provider: Provider,
+        gateway: Gateway,
+        server: ContractServer,
+        since: datetime,
+        tmp_path: Path,
+    ) -> None:
+        """Both have as many requests, and the reply was lost of the one that is looked for."""
+        theirs = self.made(provider, tmp_path)
+        gateway.on(server.creating, losing_the_reply)
+        with pytest.raises(ReplyLost):
+            self.offered(provider, tmp_path, requests=3)
+        gateway.behave()
+
+        found = self.found(provider, server, KEY, since=since, requests=3)
+
+        assert self.found(provider, server, NOBODYS_KEY, since=since, requests=3) is None
+        assert found is not None
+        assert found.id != theirs.id
+
+    def test_a_batch_that_a_person_never_created_is_not_found(
+        self, provider: Provider, server: ContractServer, since: datetime
+    ) -> None:
+        assert self.found(provider, server, PERSONS_KEY, since=since, requests=3) is None
+
+    def found_again(
+        self,
+        provider: Provider,
+        server: ContractServer,
+        batch: ProviderBatch,
+        key: str = PERSONS_KEY,
+        **known: Any,
+    ) -> ProviderBatch:
+        """The batch as its key finds it, or itself where `find` only says that it may be it."""
+        if not self.finds_created:
+            with pytest.raises(RequestRefused, match=batch.id):
+                self.found(provider, server, key, **known)
+            return batch
+        found = self.found(provider, server, key, **known)
+        assert found is not None
+        assert found.id == batch.id
+        return found
+
+    def write_own(self, path: Path) -> None:
+        """Write a person's file: ids of their own, at the end of each line, and blanks."""
+        id_field = self.compiled().envelope.id_field
+        written = self.lines([f"word {number}" for number in range(len(_OWN_IDS))])
+        lines = [
+            dict(reversed({**json.loads(line), id_field: own_id}.items()))
+            for line, own_id in zip(written, _OWN_IDS, strict=True)
+        ]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
     def need_uploads(self) -> None:
         """Skip the test where the adapter declares that it makes no batch of an uploaded file."""

@@ -49,5 +49,6 @@ class InStep:
                 self.held_back = True
                 return
             block = whole[start : start + _BLOCK]
-            exchange.write(block)
+            # Counted first: once it is written, the other side may be done before this thread.
             self.sent += len(block)
+            exchange.write(block)

@@ -97,6 +97,8 @@ class LaneContract(Adapter):
             lane.download("file-1", BytesIO())
         with pytest.raises(RequestRefused):
             list(lane.files())
+        with pytest.raises(RequestRefused):
+            lane.upload(Path("requests.jsonl"), name="requests.jsonl")
 
     def test_it_has_no_batches_but_those_of_the_ledger(self, lane: Lane, tmp_path: Path) -> None:
         """One that a person created elsewhere would never be carried out."""

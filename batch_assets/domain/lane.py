@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_assets.domain.errors import RequestRefused
-from batch_assets.domain.provider import Phase, Provider, ProviderBatch
+from batch_assets.domain.provider import (
+    Phase,
+    Provider,
+    ProviderBatch,
+    RemoteFile,
+    check_file_name,
+)
 
 #: The words of a lane's batches: as long as there is something to ask, and how they end.
 OPEN = "in_progress"
@@ -108,6 +114,13 @@ class Lane(Provider):
         raise RequestRefused(
             f"{self.account} has no list of batches: what runs of ours carry out is in the ledger, "
             "see batch-assets status"
+        )
+
+    def upload(self, path: Path, *, name: str) -> RemoteFile:
+        """Refused: there is nobody to upload it to."""
+        check_file_name(name)
+        raise RequestRefused(
+            f"uploading {path}: {self.account} has no batch API, and keeps no files"
         )
 
     def create(

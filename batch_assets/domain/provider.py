@@ -4,6 +4,7 @@ The rules behind these sentences are tests: `batch_assets.contract` runs them ov
 docs/howto/provider.md builds one.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,9 @@ from batch_assets.domain.usage import Usage
 #: Name of the metadata entry that carries a batch's key.
 KEY_METADATA = "batch_assets_key"
 
+
+#: What a file is called that was uploaded for a batch: its key, at most providers with an ending.
+_NAME_OF_OURS = re.compile(r"[0-9a-f]{32}(\.jsonl)?")
 
 #: Words of providers for a batch that was carried out to its end: it has at least one file.
 COMPLETED = frozenset({"completed", "succeeded", "success"})
@@ -242,6 +246,19 @@ class Provider(ABC):
         """
         raise RequestRefused(f"{self.account} has no list of files")
 
+    def upload(self, path: Path, *, name: str) -> RemoteFile:
+        """Upload a request file of a person's under that name, as it is; no batch is made of it.
+
+        None of `uploads` has it, and nothing but a person deletes it. Raises what
+        `check_file_name` raises, before anything is sent; ArtifactError where it cannot be read;
+        RequestRefused where the provider keeps no such files.
+        """
+        check_file_name(name)
+        raise RequestRefused(
+            f"uploading {path}: {self.account} keeps no request files, which come with the call "
+            "that creates a batch: create one of the file here"
+        )
+
     def check_metadata(self, metadata: Mapping[str, str]) -> None:
         """Raise DeclarationError, without a call, for metadata that a batch cannot carry."""
         if metadata:
@@ -250,16 +267,38 @@ class Provider(ABC):
     def create(
         self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
     ) -> ProviderBatch:
-        """`submit` for a person: of a file here, or of one with this id at the provider.
+        """Create a batch for a person: of a file here, or of one with this id at the provider.
 
-        A file has the provider's own request lines, as a shard of `submit` has. Its model is the
-        one in the path of `endpoint` at Gemini, that of its first request at Mistral, and each
-        request's own elsewhere. One that was uploaded before is never deleted.
+        A file has the provider's own request lines. They go out as they are, so that answers come
+        back under the ids in them. Its model is the one in the path of `endpoint` at Gemini, that
+        of its first request at Mistral, and each request's own elsewhere. A file that was uploaded
+        before is never deleted.
 
-        Raises what `submit` raises, and what `check_metadata` raises; RequestRefused where
-        requests travel in the creating call, so that no uploaded file can have them.
+        `key` is of `key_for_a_person` (`batch_key`). Where a batch can carry it, `find` finds it;
+        where it cannot, `find` raises RequestRefused as long as there is one that it may be.
+
+        Raises what `submit` raises, and what `check_metadata` raises; CorpusError for a line that
+        cannot be sent; RequestRefused where requests travel in the creating call, so that no
+        uploaded file can have them.
         """
         self.check_metadata(metadata)
         if isinstance(requests, str):
             raise RequestRefused(f"{self.account} makes no batch of an uploaded file: name it here")
         return self.submit(requests, endpoint=endpoint, key=key)
+
+
+def check_file_name(name: str) -> None:
+    """Raise DeclarationError for what a person's file at a provider cannot be called.
+
+    By a key our own uploads are known, which are swept up where no batch came of them.
+    """
+    if _NAME_OF_OURS.fullmatch(name):
+        raise DeclarationError(
+            f"the name {name} is one of those that request files of inferences have, which are "
+            "deleted where no batch came of them: choose another"
+        )
+    if not name or name in (".", "..") or not name.isprintable() or set(name) & set("/\\"):
+        raise DeclarationError(
+            f"the name {name!r} is none for a file: write one of visible characters, without a "
+            "slash"
+        )

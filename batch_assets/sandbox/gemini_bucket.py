@@ -39,6 +39,7 @@ async def upload_object(request: Request) -> Response:
     if request.query_params.get("uploadType") == "resumable":
         described = msgspec.json.decode(await request.body() or b"{}")
         name = request.query_params.get("name") or described["name"]
+        _check_generation(request, object_path(sandbox, bucket, name))
         address = request.url.replace(query="").include_query_params(
             upload_id=secrets.token_hex(8), name=name
         )
@@ -47,8 +48,15 @@ async def upload_object(request: Request) -> Response:
         return await _receive(request, sandbox, bucket)
     described, content = _parts_of(request.headers.get("content-type", ""), await request.body())
     path = object_path(sandbox, bucket, described["name"])
+    _check_generation(request, path)
     path.write_bytes(content)
     return JSONResponse(_shown(sandbox, bucket, path))
+
+
+def _check_generation(request: Request, path: Path) -> None:
+    """The precondition `ifGenerationMatch=0`: only where no such object is there."""
+    if request.query_params.get("ifGenerationMatch") == "0" and path.is_file():
+        raise ApiError(412, "At least one of the pre-conditions you specified did not hold.")
 
 
 async def _receive(request: Request, sandbox: Sandbox, bucket: str) -> Response:

@@ -30,7 +30,7 @@ from batch_assets.resources.anthropic.replies import (
     is_archived,
     total_of,
 )
-from batch_assets.resources.anthropic.shard_body import ShardBody
+from batch_assets.resources.anthropic.request_body import RequestBody
 from batch_assets.resources.border import Border
 from batch_assets.resources.openai.replies import page_of
 from batch_assets.resources.patience import Patience
@@ -104,14 +104,15 @@ class AnthropicClient:
         """Close the connections; all faces of the SDK share them."""
         self._sdk.close()
 
-    def create(self, shard: Path, *, key: str) -> ProviderBatch:
-        """Create the batch by one single request, which brings the shard.
+    def create(self, path: Path, *, call: str, key: str | None) -> ProviderBatch:
+        """Create the batch by one single request, which brings the requests of the file; with the
+        mark of the key, where it is given.
 
         The SDK's own `create` wants every request as an object in memory; its `post` takes bytes as
-        they come. Raises ArtifactError where the shard cannot be read here.
+        they come. Raises ArtifactError where the file cannot be read here, and CorpusError for a
+        line of a person's that is no request.
         """
-        call = f"creating the batch {key}"
-        body = ShardBody(shard, key=key)
+        body = RequestBody(path, key=key)
         headers = {"content-type": "application/json", "content-length": str(body.length)}
         if self._betas:
             headers["anthropic-beta"] = ",".join(self._betas)

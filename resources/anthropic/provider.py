@@ -1,10 +1,10 @@
 """Anthropic's Message Batches behind the port.
 
 The SDK is imported at the first call and never before. `client` makes the calls, `errors` says what
-they raise, `replies` what they return, `shard_body` what is sent.
+they raise, `replies` what they return, `request_body` what is sent.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from batch_assets.domain.batch import Account
+from batch_assets.domain.batch_key import is_for_a_person
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
     ProviderUnavailable,
@@ -53,7 +54,8 @@ class AnthropicProvider(Provider):
     """One account at Anthropic, or at a server that speaks its Message Batches.
 
     A batch has no word of ours at Anthropic but the custom_ids of its requests, which are shown
-    with its results. Each ends with the mark of the batch's key.
+    with its results. Each ends with the mark of the batch's key, but for what a person creates,
+    whose ids stay as they are: such a batch carries nothing of ours.
 
     Reads are tried again by the SDK. The call that creates a batch never is: every try that gets
     through is paid for.
@@ -136,12 +138,9 @@ class AnthropicProvider(Provider):
 
         Raises RequestRefused for requests of another endpoint, before anything is sent.
         """
-        if not self.takes(endpoint):
-            raise RequestRefused(
-                f"creating the batch {key}: Anthropic's batches take requests of {MESSAGES}, and "
-                f"not of {endpoint}: declare the endpoint messages"
-            )
-        return replace(self._client.create(shard, key=key), key=key)
+        call = f"creating the batch {key}"
+        self._check_endpoint(endpoint, call)
+        return replace(self._client.create(shard, call=call, key=key), key=key)
 
     def find(
         self,
@@ -156,10 +155,16 @@ class AnthropicProvider(Provider):
         Candidates are the batches since then that have as many requests and are not known to be
         others. None where every one of them was seen to be another, or where there is none.
 
+        A batch that a person created has no mark: where there are candidates for it, RequestRefused
+        names them.
+
         Raises ProviderUnavailable while one is not judged, since it has no results before it has
         ended, and RequestRefused where one never can be, its results being archived.
         """
         call = f"looking for the batch {key}"
+        if is_for_a_person(key):
+            _check_none(call, list(self._candidates(call, since, requests, besides)))
+            return None
         open_ones: list[ProviderBatch] = []
         archived: list[ProviderBatch] = []
         for candidate in self._candidates(call, since, requests, besides):
@@ -219,6 +224,19 @@ class AnthropicProvider(Provider):
         for batch in read_all(call, self._client.batch_page, after=after):
             yield self._client.describe(call, batch)
 
+    def create(
+        self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]
+    ) -> ProviderBatch:
+        """`submit` for a person, whose lines go out as they are: the batch carries no key."""
+        self.check_metadata(metadata)
+        call = f"creating the batch {key}"
+        if isinstance(requests, str):
+            raise RequestRefused(
+                f"{call}: Anthropic makes no batch of an uploaded file: name it on this machine"
+            )
+        self._check_endpoint(endpoint, call)
+        return self._client.create(requests, call=call, key=None)
+
     def close(self) -> None:
         """Give the connections back; the next call opens new ones."""
         client = self.__dict__.pop("_client", None)
@@ -242,6 +260,13 @@ class AnthropicProvider(Provider):
             patience=self._patience,
         )
 
+    def _check_endpoint(self, endpoint: str, call: str) -> None:
+        if not self.takes(endpoint):
+            raise RequestRefused(
+                f"{call}: Anthropic's batches take requests of {MESSAGES}, and not of {endpoint}: "
+                "declare the endpoint messages"
+            )
+
     def _candidates(
         self, call: str, since: datetime, requests: int | None, besides: Collection[str]
     ) -> Iterator[ProviderBatch]:
@@ -258,6 +283,16 @@ class AnthropicProvider(Provider):
         `resources/messages/batches.py`).
         """
         return read_back(call, since, self._client.batch_page, is_ordered=True)
+
+
+def _check_none(call: str, candidates: Sequence[ProviderBatch]) -> None:
+    """Raise RequestRefused where one may be what a person created."""
+    if candidates:
+        raise RequestRefused(
+            f"{call}: what you create at Anthropic carries no word of ours, since your custom_ids "
+            f"stay as they are: it may be {_named(candidates)}, or none; compare what comes of it "
+            "with your file before you send that again"
+        )
 
 
 def _named(batches: Sequence[ProviderBatch]) -> str:

@@ -14,7 +14,7 @@ from batch_assets.resources.anthropic.provider import (
     API_KEY,
     AnthropicProvider,
 )
-from batch_assets.resources.anthropic.shard_body import AROUND, MARK_BYTES
+from batch_assets.resources.anthropic.request_body import AROUND, MARK_BYTES
 from batch_assets.resources.provider_resource import ProviderResource
 
 #: The form of a beta's name, which is a part of a header.

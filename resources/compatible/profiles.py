@@ -88,7 +88,7 @@ TOGETHER = Profile(
     ),
     base_url="https://api.together.ai/v1",
     key_variable="TOGETHER_API_KEY",
-    # 100 MB, of which the marks of 50,000 ids take 850,000 bytes.
+    # 100 MB, of which some is left for the blanks that mark an upload.
     max_bytes=99_000_000,
     # Transcriptions and translations, which it takes too, are none of our endpoints.
     endpoints=(CHAT,),
@@ -102,7 +102,7 @@ TOGETHER = Profile(
     # A file of equal content is answered with 409 and the id of the one that is there (`lib/
     # resources/files.py`), by whose name our batch would not be found. Seen in the SDK for the
     # other way to upload; not verified for this one.
-    marks_ids=True,
+    marks_uploads=True,
     # The reply of a creation is `{"job": ..., "warning": ...}`, that of a read is the batch.
     batch_field="job",
     phases={word.upper(): phase for word, phase in PHASES.items()},

@@ -1,9 +1,5 @@
 """The files of Vertex AI's batches, in a bucket of Google Cloud Storage.
 
-An output line repeats the request that it answers (page "Batch inference from Cloud Storage"), and
-not what else stood in the request's line: so the key goes into the request, as one of the labels
-that Vertex AI takes (google-genai 3.4, `types.py`: GenerateContentConfig.labels).
-
 Importing this module imports gcsfs.
 """
 
@@ -15,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import aiohttp
-import msgspec
 from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError as GcsError
 from google.auth.exceptions import GoogleAuthError
@@ -23,13 +18,10 @@ from google.auth.exceptions import GoogleAuthError
 from batch_assets.domain.errors import ArtifactError
 from batch_assets.domain.provider import RemoteFile, Upload
 from batch_assets.resources.border import Border, HttpError, SdkErrors
+from batch_assets.resources.gemini.labels import labelled, with_key
 from batch_assets.resources.gemini.place import ANSWERS, BUCKET, Place
 from batch_assets.resources.gemini.search import CLOCK_SKEW
 from batch_assets.resources.patience import Patience
-
-#: Name of the label that holds the key of a request: it and its value are of lower-case letters,
-#: digits, dashes and underscores, 63 at most, as our keys are.
-LABEL = "batch_assets_key"
 
 #: Bytes of a block that is sent or read.
 _BLOCK = 8 * 2**20
@@ -37,25 +29,12 @@ _BLOCK = 8 * 2**20
 #: Bytes that lines are taken from.
 _READ = 2**20
 
-_BODY = b',"request":{'
-_ENDS = "}"
-
-
-class _Request(msgspec.Struct):
-    labels: dict[str, str] | None = None
-
-
-class _Answer(msgspec.Struct):
-    key: str | None = None
-    request: _Request | None = None
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
-_encode = msgspec.json.Encoder().encode
-
 
 def _answer(error: Exception) -> HttpError | None:
     match error:
+        case FileExistsError():
+            message = "there is a file of that name in the bucket, which is not replaced"
+            return HttpError(status=412, message=message)
         case FileNotFoundError():
             return HttpError(status=404, message=str(error))
         # Words of gcsfs (`retry.py`: validate_response).
@@ -98,24 +77,24 @@ class Bucket:
                 project=place.project, use_listings_cache=False, skip_instance_cache=True
             )
 
-    def upload(self, shard: Path, *, key: str) -> str:
-        """Stream the shard to the bucket, each request with its label; the URL that it has there.
+    def upload(self, path: Path, url: str, *, call: str, replacing: bool = True) -> RemoteFile:
+        """Stream a request file to the bucket, each request with its label; what it is there.
 
-        Raises ArtifactError where it cannot be read here.
+        Unless it may be `replacing`, raises RequestRefused where there is one of that name. Raises
+        ArtifactError where the file cannot be read here, and CorpusError for one of a person's with
+        a line whose answer could not be told from others: then nothing was sent.
         """
-        url = self._place.requests_of(key)
         try:
-            source = shard.open("rb")
+            # An upload that breaks off would leave a part of the file in the bucket.
+            size = sum(map(len, labelled(path)))
         except OSError as error:
-            raise ArtifactError(f"cannot read {shard} to upload it: {error}") from error
+            raise ArtifactError(f"cannot read {path} to upload it: {error}") from error
         with (
-            source,
-            self._translated(f"uploading {shard.name} of the batch {key}"),
-            self._fs.open(url, "wb", block_size=_BLOCK) as sink,
+            self._translated(call),
+            self._fs.open(url, "wb" if replacing else "xb", block_size=_BLOCK) as sink,
         ):
-            for line in source:
-                sink.write(_labelled(line))
-        return url
+            sink.writelines(labelled(path))
+        return RemoteFile(id=url, name=self._name_of(url), bytes=size)
 
     def download(self, folder: str, sink: BinaryIO) -> None:
         """Write the answers below the folder to `sink`, each line with its key at its head."""
@@ -128,7 +107,7 @@ class Bucket:
                 with self._fs.open(path, "rb", block_size=_BLOCK, cache_type="readahead") as source:
                     # fsspec's own way of reading lines takes a whole block for each.
                     for line in io.BufferedReader(source, _READ):
-                        sink.write(_with_key(line))
+                        sink.write(with_key(line))
 
     def delete(self, url: str) -> None:
         """Delete a request file; one that is gone already is no error."""
@@ -156,12 +135,15 @@ class Bucket:
         for path, info in found.items():
             yield RemoteFile(
                 id=f"{BUCKET}{path}",
-                name=f"{BUCKET}{path}".removeprefix(f"{folder}/"),
+                name=self._name_of(f"{BUCKET}{path}"),
                 bytes=int(info["size"]),
                 created_at=_moment(info),
                 # By the folders that we make: no batch is to be made of them.
                 purpose=ANSWERS if f"/{ANSWERS}/" in path else None,
             )
+
+    def _name_of(self, url: str) -> str:
+        return url.removeprefix(f"{self._place.folder}/")
 
     @contextmanager
     def _translated(self, call: str) -> Iterator[None]:
@@ -176,26 +158,3 @@ _KEY_LENGTH = 32
 def _moment(info: dict[str, Any]) -> datetime:
     moment = info["mtime"]
     return moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
-
-
-def _labelled(line: bytes) -> bytes:
-    """The line as we write it, its request's labels before its other fields."""
-    head, body, rest = line.partition(_BODY)
-    if not body:
-        return line
-    key = msgspec.json.decode(head + b"}", type=_Answer).key
-    labels = b'"labels":{"' + LABEL.encode() + b'":' + _encode(key) + b"}"
-    more = b"" if rest.startswith(_ENDS.encode()) else b","
-    return b"".join((head, body, labels, more, rest))
-
-
-def _with_key(line: bytes) -> bytes:
-    """The line with its key, where it can be told and is not there."""
-    try:
-        found = _decode(line)
-    except (msgspec.DecodeError, RecursionError):
-        return line
-    labels = (found.request and found.request.labels) or {}
-    if found.key is not None or LABEL not in labels:
-        return line
-    return b'{"key":' + _encode(labels[LABEL]) + b"," + line.lstrip()[1:]

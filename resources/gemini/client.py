@@ -123,23 +123,30 @@ class GeminiClient:
         """Close the connections."""
         self._sdk.close()
 
-    def upload(self, shard: Path, *, key: str) -> str:
-        """The name that the shard's file gets. Raises ArtifactError where it cannot be read here.
+    def upload(self, path: Path, *, name: str, call: str) -> RemoteFile:
+        """The file that it becomes, with that display name.
 
-        The SDK sends an open file in blocks of 8 MiB (`_api_client.py`: _upload_fd).
+        Raises ArtifactError where it cannot be read here. The SDK sends an open file in blocks of
+        8 MiB (`_api_client.py`: _upload_fd).
         """
-        call = f"uploading {shard.name} of the batch {key}"
         options = self._options(call)
         try:
-            handle = shard.open("rb")
+            handle = path.open("rb")
         except OSError as error:
-            raise ArtifactError(f"cannot read {shard} to upload it: {error}") from error
-        config = types.UploadFileConfig(display_name=key, mime_type=MIME_TYPE, http_options=options)
+            raise ArtifactError(f"cannot read {path} to upload it: {error}") from error
+        config = types.UploadFileConfig(
+            display_name=name, mime_type=MIME_TYPE, http_options=options
+        )
         with handle, self._translated(call):
             file = _asked(lambda: self._sdk.files.upload(file=handle, config=config))
             if not file.name:
                 raise Unreadable("the reply has no name")
-            return str(file.name)
+            return RemoteFile(
+                id=str(file.name),
+                name=file.display_name,
+                bytes=file.size_bytes,
+                created_at=file.create_time,
+            )
 
     def create(self, model: str, source: str, *, key: str, output: str | None) -> ProviderBatch:
         """Create the batch by one single request; `output` is where Vertex AI is to write."""

@@ -9,6 +9,9 @@ BUCKET = "gs://"
 #: The folder of a batch's answers, in the batch's own.
 ANSWERS = "answers"
 
+#: What a URL of a file cannot have: patterns, and a version of an object.
+_PATTERN = "*?[]#"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -26,7 +29,7 @@ class Place:
                     f"{name} is {value!r}: name the one that Vertex AI is to use"
                 )
         path = self.folder.removeprefix(BUCKET)
-        if path == self.folder or not path.strip("/") or any(c in path for c in "*?[]#"):
+        if path == self.folder or not path.strip("/") or any(c in path for c in _PATTERN):
             raise DeclarationError(
                 f"bucket is {self.folder!r}: name a folder for requests and answers, as "
                 "gs://my-bucket/batches"
@@ -35,6 +38,12 @@ class Place:
     def requests_of(self, key: str) -> str:
         """The file of a batch's requests."""
         return f"{self.folder}/{key}/requests.jsonl"
+
+    def file_of(self, name: str) -> str:
+        """A request file that a person uploads by that name. Raises DeclarationError."""
+        if any(each in name for each in _PATTERN):
+            raise DeclarationError(f"the name {name} has one of {_PATTERN}: choose another")
+        return f"{self.folder}/{name}"
 
     def answers_of(self, key: str) -> str:
         """The folder that a batch's answers go to."""

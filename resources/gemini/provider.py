@@ -24,7 +24,13 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
+from batch_assets.domain.provider import (
+    Provider,
+    ProviderBatch,
+    RemoteFile,
+    Upload,
+    check_file_name,
+)
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
 from batch_assets.resources.gemini.place import BUCKET, Place
@@ -135,10 +141,11 @@ class GeminiProvider(Provider):
         is left to the sweep, as is an upload whose process dies or whose reply is lost.
         """
         model, client = _model_of(endpoint, key), self._client
+        call = f"uploading {shard.name} of the batch {key}"
         if self._place is None:
-            source = client.upload(shard, key=key)
+            source = client.upload(shard, name=key, call=call).id
         else:
-            source = self._bucket.upload(shard, key=key)
+            source = self._bucket.upload(shard, self._place.requests_of(key), call=call).id
         try:
             return client.create(model, source, key=key, output=self._answers_of(key))
         except ReplyLost:
@@ -222,6 +229,17 @@ class GeminiProvider(Provider):
             yield from self._bucket.files()
         else:
             yield from self._files("listing the files")
+
+    def upload(self, path: Path, *, name: str) -> RemoteFile:
+        """Upload a person's request file; at Vertex AI into the resource's folder in the bucket.
+
+        Raises RequestRefused where the folder has a file of that name.
+        """
+        check_file_name(name)
+        call = f"uploading {path}"
+        if self._place is None:
+            return self._client.upload(path, name=name, call=call)
+        return self._bucket.upload(path, self._place.file_of(name), call=call, replacing=False)
 
     def create(
         self, requests: Path | str, *, endpoint: str, key: str, metadata: Mapping[str, str]

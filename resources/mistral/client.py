@@ -24,10 +24,10 @@ from batch_assets.domain.errors import (
     ProviderUnreachable,
     RequestRefused,
 )
-from batch_assets.domain.provider import KEY_METADATA, ProviderBatch
+from batch_assets.domain.provider import KEY_METADATA, ProviderBatch, RemoteFile
 from batch_assets.resources.border import Border
 from batch_assets.resources.mistral.errors import ERRORS
-from batch_assets.resources.mistral.replies import described
+from batch_assets.resources.mistral.replies import described, file_described
 from batch_assets.resources.patience import Patience
 from batch_assets.resources.replies import check_length, check_whole
 
@@ -85,23 +85,22 @@ class MistralClient:
     def close(self) -> None:
         self._http.close()
 
-    def upload(self, shard: Path, *, key: str) -> str:
-        """The id that the shard's file gets. Raises ArtifactError where it cannot be read here.
+    def upload(self, path: Path, *, name: str, call: str) -> RemoteFile:
+        """The file that it becomes. Raises ArtifactError where it cannot be read here.
 
         The HTTP client streams an open file, from its first byte at each try.
         """
-        call = f"uploading {shard.name} of the batch {key}"
 
-        def send(timeout_ms: int) -> str:
-            with shard.open("rb") as lines:
-                file = File(file_name=f"{key}.jsonl", content=lines)
+        def send(timeout_ms: int) -> RemoteFile:
+            with path.open("rb") as lines:
+                file = File(file_name=name, content=lines)
                 made = self._sdk.files.upload(file=file, purpose="batch", timeout_ms=timeout_ms)
-                return made.id
+                return file_described(made)
 
         try:
             return self._tried(call, send)
         except OSError as error:
-            raise ArtifactError(f"cannot read {shard} to upload it: {error}") from error
+            raise ArtifactError(f"cannot read {path} to upload it: {error}") from error
 
     def create(
         self,

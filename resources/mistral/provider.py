@@ -27,7 +27,13 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
+from batch_assets.domain.provider import (
+    Provider,
+    ProviderBatch,
+    RemoteFile,
+    Upload,
+    check_file_name,
+)
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
 from batch_assets.resources.lists import behind
@@ -232,6 +238,10 @@ class MistralProvider(Provider):
             page, size = page + 1, len(files)
             yield from map(file_described, files)
 
+    def upload(self, path: Path, *, name: str) -> RemoteFile:
+        check_file_name(name)
+        return self._client.upload(path, name=name, call=f"uploading {path}")
+
     def check_metadata(self, metadata: Mapping[str, str]) -> None:
         """Raise DeclarationError for what is too much beside our key and the resource's own."""
         METADATA.check({**self._metadata, **metadata}, "mistral")
@@ -283,7 +293,8 @@ class MistralProvider(Provider):
     ) -> ProviderBatch:
         """The job of a file of ours, which is deleted where it is sure that no job has it."""
         model = _model_of(shard)
-        input_file_id = self._client.upload(shard, key=key)
+        call = f"uploading {shard.name} of the batch {key}"
+        input_file_id = self._client.upload(shard, name=f"{key}.jsonl", call=call).id
         try:
             return self._created(input_file_id, model, endpoint, key, metadata)
         except ReplyLost:

@@ -8,7 +8,7 @@ from batch_assets.domain.provider import KEY_METADATA, Phase, ProviderBatch, Rem
 from batch_assets.resources.replies import words_in
 
 if TYPE_CHECKING:
-    from mistralai.client.models import BatchJob, FileSchema
+    from mistralai.client.models import BatchJob, CreateFileResponse, FileSchema
 
 #: Every status of `client/models/batchjobstatus.py`.
 PHASES = {
@@ -45,8 +45,8 @@ def described(job: "BatchJob") -> ProviderBatch:
     )
 
 
-def file_described(file: "FileSchema") -> RemoteFile:
-    """A file of the list, which the SDK has checked against its types."""
+def file_described(file: "FileSchema | CreateFileResponse") -> RemoteFile:
+    """A file of the list, or one that was uploaded, which the SDK has checked against its types."""
     return RemoteFile(
         id=file.id,
         name=file.filename,

@@ -32,7 +32,6 @@ from batch_assets.resources.replies import (
     NotListed,
     check_length,
     check_whole,
-    required_text,
     text_of,
 )
 from batch_assets.resources.search import PAGE
@@ -111,14 +110,13 @@ class OpenAIClient:
         """Close the connections; all faces of the SDK share them."""
         self._sdk.close()
 
-    def upload(self, shard: Path, *, key: str) -> str:
-        """The id that the shard's file gets. Raises ArtifactError where it cannot be read here.
+    def upload(self, path: Path, *, name: str, call: str, key: str) -> RemoteFile:
+        """The file that it becomes at the server, which the key makes another than all others.
 
-        The SDK streams an open file and rewinds it to try again; a path it reads into memory.
+        Raises ArtifactError where it cannot be read here. The SDK streams an open file and rewinds
+        it to try again; a path it reads into memory.
         """
-        call = f"uploading {shard.name} of the batch {key}"
         profile, seconds = self._profile, self._options.input_expires_after_seconds
-        name = f"{key}.jsonl"
         form: dict[str, object] = {
             field: text.format(filename=name) for field, text in profile.upload_form.items()
         }
@@ -127,7 +125,7 @@ class OpenAIClient:
         sdk = self._face(call)
         with self._translated(call):
             try:
-                with profile.as_sent(shard, key=key) as lines:
+                with profile.as_sent(path, key=key) as lines:
                     # As `files.create` does it (`resources/files.py`), which knows one route.
                     reply = sdk.post(
                         profile.upload_path,
@@ -137,8 +135,8 @@ class OpenAIClient:
                         cast_to=FileObject,
                     )
             except OSError as error:
-                raise ArtifactError(f"cannot read {shard} to upload it: {error}") from error
-            return required_text(reply, "id")
+                raise ArtifactError(f"cannot read {path} to upload it: {error}") from error
+            return file_described(reply)
 
     def wait_for_file(self, file_id: str) -> None:
         """Return once the server has read the file, where it refuses batches of others.

@@ -17,7 +17,6 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from batch_assets.domain.provider import Phase
-from batch_assets.domain.request import mark_of
 from batch_assets.resources.metadata import MetadataLimits
 
 #: Every status of `types/batch.py` (openai-python 3.54); `cancelling` lasts up to ten minutes.
@@ -37,7 +36,6 @@ SLUG = "{slug}"
 
 _VERSION = "/v1"
 _LINE_URL = re.compile(rb'("url"\s*:\s*")/v1/')
-_LINE_ID = re.compile(rb'("custom_id"\s*:\s*"[^"\\]*)"')
 
 
 class Listing(Enum):
@@ -89,9 +87,9 @@ class Profile:
     upload_path: str = "/files"
     #: Further fields of an upload; `{filename}` in a value is the file's name.
     upload_form: Mapping[str, str] = field(default_factory=dict)
-    #: Whether the ids in an uploaded file end with the mark of its batch, so that no two uploads
-    #: are the same: for a server that takes equal files for one.
-    marks_ids: bool = False
+    #: Whether blanks behind its first line, which no reader of JSON sees, make each upload another:
+    #: for a server that takes equal files for one.
+    marks_uploads: bool = False
     #: Whether a batch is refused as long as its file is not `processed`.
     waits_for_file: bool = False
     #: Whether endpoints are spelled without their version: `/chat/completions`.
@@ -134,24 +132,31 @@ class Profile:
         return endpoint.removeprefix(_VERSION) if self.drops_version else endpoint
 
     @contextmanager
-    def as_sent(self, shard: Path, *, key: str) -> Iterator[BinaryIO]:
-        """The shard as the server takes it, seekable and at its first byte. Raises OSError."""
-        with shard.open("rb") as lines:
-            if not (self.marks_ids or self.drops_version):
+    def as_sent(self, path: Path, *, key: str) -> Iterator[BinaryIO]:
+        """The file as the server takes it, seekable and at its first byte. Raises OSError.
+
+        The key is what makes it another than all others, where it must be.
+        """
+        with path.open("rb") as lines:
+            if not (self.marks_uploads or self.drops_version):
                 yield lines
                 return
             with TemporaryFile() as copy:
-                copy.writelines(self._line(line, mark_of(key).encode()) for line in lines)
+                if self.marks_uploads:
+                    copy.write(_with_blanks(self._line(lines.readline()), key))
+                copy.writelines(map(self._line, lines))
                 copy.seek(0)
                 yield copy
 
-    def _line(self, line: bytes, mark: bytes) -> bytes:
-        # The url and the id stand before the body, which may have fields of these names too.
-        if self.drops_version:
-            line = _LINE_URL.sub(rb"\1/", line, count=1)
-        if self.marks_ids:
-            line = _LINE_ID.sub(rb"\1" + mark + b'"', line, count=1)
-        return line
+    def _line(self, line: bytes) -> bytes:
+        # The url stands before the body, which may have a field of that name too.
+        return _LINE_URL.sub(rb"\1/", line, count=1) if self.drops_version else line
+
+
+def _with_blanks(line: bytes, key: str) -> bytes:
+    """The line with the key behind it, a blank per bit."""
+    blanks = f"{int(key, 16):0{4 * len(key)}b}".translate({ord("0"): " ", ord("1"): "\t"})
+    return line.rstrip(b"\r\n") + blanks.encode() + b"\n"
 
 
 #: It takes 24h only; `OpenAIResource` is used for servers like it, too, so any window may be given.

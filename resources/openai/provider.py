@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from batch_assets.domain.batch import Account
+from batch_assets.domain.batch_key import key_for_a_person
 from batch_assets.domain.budget import Budget
 from batch_assets.domain.errors import (
     BatchAssetsError,
@@ -24,7 +25,13 @@ from batch_assets.domain.errors import (
     RequestRefused,
 )
 from batch_assets.domain.price import PriceList
-from batch_assets.domain.provider import Provider, ProviderBatch, RemoteFile, Upload
+from batch_assets.domain.provider import (
+    Provider,
+    ProviderBatch,
+    RemoteFile,
+    Upload,
+    check_file_name,
+)
 from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
 from batch_assets.resources.lists import Page, behind, may_be_since, read_all, read_back
@@ -234,6 +241,11 @@ class OpenAIProvider(Provider):
         for file in read_all(call, self._client.file_page):
             yield self._client.describe_file(call, file)
 
+    def upload(self, path: Path, *, name: str) -> RemoteFile:
+        check_file_name(name)
+        key = key_for_a_person()
+        return self._client.upload(path, name=name, call=f"uploading {path}", key=key)
+
     def check_metadata(self, metadata: Mapping[str, str]) -> None:
         """Raise DeclarationError for what is too much beside our key and the resource's own."""
         self._options.adding(metadata)
@@ -286,7 +298,8 @@ class OpenAIProvider(Provider):
         self, shard: Path, endpoint: str, key: str, metadata: Mapping[str, str]
     ) -> ProviderBatch:
         """The batch of a file of ours, which is deleted where it is sure that no batch has it."""
-        input_file_id = self._client.upload(shard, key=key)
+        call = f"uploading {shard.name} of the batch {key}"
+        input_file_id = self._client.upload(shard, name=f"{key}.jsonl", call=call, key=key).id
         try:
             return self._created(input_file_id, endpoint, key, metadata)
         except ReplyLost:

@@ -201,10 +201,9 @@ def test_what_a_batch_answered_is_written_to_a_file(desk: Terminal, provider: st
 
     [row] = desk.rows(download, BATCH_ID=batch)
 
-    # At Anthropic the batch's mark stands behind each id: the only place for a word of ours.
     ids = sorted(line["custom_id"] for line in desk.read(f"{provider}_results.jsonl"))
     assert row["lines"] == 3
-    assert [each[: len("request-0")] for each in ids] == ["request-0", "request-1", "request-2"]
+    assert ids == ["request-0", "request-1", "request-2"]
 
 
 def test_a_download_too_early_is_an_error_and_writes_nothing(desk: Terminal) -> None:
@@ -288,3 +287,27 @@ def test_files_are_listed_and_deleted(desk: Terminal) -> None:
     assert row["ok"]
     assert len(found) == 2
     assert requests not in left
+
+
+def test_a_file_is_uploaded_found_and_downloaded(desk: Terminal) -> None:
+    [made] = desk.rows("batch-assets files upload output.jsonl")
+
+    [found] = desk.rows("batch-assets files list --prefix output.jsonl")
+    desk.run("batch-assets files download FILE_ID --output-file data.jsonl", FILE_ID=made["id"])
+
+    assert (found["id"], found["purpose"]) == (made["id"], "batch")
+    assert desk.read("data.jsonl") == desk.read("output.jsonl")
+
+
+# delete
+
+
+def test_a_batch_of_anthropics_is_deleted(desk: Terminal) -> None:
+    batch = created(desk, OF_ANTHROPIC, f"--wait {OFTEN}")
+
+    [row] = desk.rows(
+        "batch-assets batches delete BATCH_ID --provider anthropic --yes", BATCH_ID=batch
+    )
+
+    assert (row["ok"], row["deleted"]) == (True, True)
+    assert desk.rows("batch-assets batches list --provider anthropic") == []

@@ -294,3 +294,45 @@ def test_a_file_is_deleted_and_one_that_a_batch_of_ours_needs_is_not(uploaded: T
 
     assert deleted["ok"]
     assert "mails" in kept["reason"]
+
+
+def test_files_are_listed_by_their_names_and_what_they_are_for(uploaded: Terminal) -> None:
+    found = uploaded.rows(
+        "batch-assets files list --provider xerotier --prefix nightly --purpose batch"
+    )
+
+    assert {each["name"] for each in found} == {f"nightly/{name}.jsonl" for name in "abc"}
+
+
+def test_files_are_uploaded_and_each_becomes_a_batch(desk: Terminal) -> None:
+    for day in ("monday", "tuesday", "wednesday"):
+        desk.write(f"{day}.jsonl", request_file(day))
+
+    told = desk.run(
+        "batch-assets files upload monday.jsonl tuesday.jsonl wednesday.jsonl "
+        "--name-prefix nightly- --provider xerotier"
+    )
+    batches = desk.rows(
+        "batch-assets batches create --prefix nightly- --endpoint chat --provider xerotier"
+    )
+
+    assert [line.split(" -> ")[0] for line in told.stdout.splitlines()] == [
+        "[OK] monday.jsonl",
+        "[OK] tuesday.jsonl",
+        "[OK] wednesday.jsonl",
+    ]
+    assert [(each["path"], each["ok"]) for each in batches] == [
+        ("nightly-monday.jsonl", True),
+        ("nightly-tuesday.jsonl", True),
+        ("nightly-wednesday.jsonl", True),
+    ]
+
+
+def test_a_file_is_downloaded(uploaded: Terminal) -> None:
+    found = uploaded.rows("batch-assets files list --provider xerotier --limit 50")
+    weekly = next(each["id"] for each in found if each["name"] == "weekly.jsonl")
+
+    told = uploaded.run("batch-assets files download FILE_ID --provider xerotier", FILE_ID=weekly)
+
+    assert told.exit_code == 0, told.output
+    assert (uploaded.folder / f"{weekly}.jsonl").read_text() == request_file("weekly.jsonl")

@@ -43,6 +43,7 @@ def test_it_passes_the_contract_and_says_what_its_provider_cannot(project: ToyPr
         "an answer is of a declared type: Toy knows no schema",
         "its answer has no place for a list",
         "it declares creates_of_uploads = False",
+        "it declares uploads_files = False",
     }
 
 

@@ -54,6 +54,15 @@ class Desk:
         """A file of so many requests of Anthropic's."""
         return self.write(name, [message_line(f"r{number}") for number in range(count)])
 
+    def lines_for(self, provider: str, name: str, custom_ids: Sequence[str]) -> str:
+        """A file of requests as this provider has them, with these ids."""
+        contents = [{"role": "user", "parts": [{"text": "Say something"}]}]
+        lines = {
+            "anthropic": message_line,
+            "gemini": lambda each: {"key": each, "request": {"contents": contents}},
+        }
+        return self.write(name, [lines.get(provider, chat_line)(each) for each in custom_ids])
+
     def call(self, *given: Any, sleep: Callable[[float], None] | None = None) -> Result:
         """A command; `sleep` is what happens where it waits."""
         time = Time(

@@ -95,14 +95,15 @@ class Live:
             text=True,
         )
 
-    def killed_at(self, route: str, when: str, *given: Any) -> None:
-        """Run a command that dies of SIGKILL at its first call of a route."""
+    def killed_at(self, route: str, when: str, *given: Any) -> str:
+        """What a command says on stderr that dies of SIGKILL at its first call of a route."""
         fault = KillsCaller(when=when, pids=[])
         self.faults.kills[route] = fault
         with self.process(*given) as process:
             fault.pids.append(process.pid)
             _, said = process.communicate()
         assert process.returncode == -signal.SIGKILL, said
+        return said
 
     def let_pass(self, time: timedelta) -> None:
         """What the ledger remembers happened so much earlier."""

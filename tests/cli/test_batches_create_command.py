@@ -10,7 +10,7 @@ from command_answers import rows_of
 from direct_desk import CHAT, chat_line, message_line
 from stage_world import LATENCY
 
-from batch_assets.sandbox import FailsValidation, HttpError, ItemError, LostReply
+from batch_assets.sandbox import HttpError, ItemError
 
 
 def test_each_file_is_a_batch_and_a_line(desk):
@@ -184,132 +184,6 @@ def test_metadata_that_a_batch_cannot_carry_is_refused_without_a_call(
 
     assert (refused.exit_code, refused.stdout, desk.faults.called("*")) == (1, "", 0)
     assert says in refused.stderr
-
-
-# Files that are at the provider already
-
-
-def test_every_uploaded_file_whose_name_begins_so_becomes_a_batch(desk):
-    march = [desk.upload(f"march-{number}.jsonl") for number in (2, 1)]
-    desk.upload("april-1.jsonl")
-
-    answer = desk.call("batches", "create", "--prefix", "march", "--endpoint", "chat")
-
-    assert [line.split(" -> ")[0] for line in answer.stdout.splitlines()] == [
-        "[OK] march-1.jsonl",
-        "[OK] march-2.jsonl",
-    ]
-    ids = [line.split(" -> ")[1] for line in answer.stdout.splitlines()]
-    made_of = [desk.rows("batches", "show", each)[0]["input_file_id"] for each in ids]
-    assert made_of == march[::-1]
-
-
-def test_of_uploaded_files_one_that_fails_stops_no_other_and_is_made_the_next_time(desk):
-    for number in range(3):
-        desk.upload(f"march-{number}.jsonl")
-    desk.faults.calls("batches.create", HttpError(status=400, message="Not today."), after=1)
-    fan_out = ("batches", "create", "--prefix", "march", "--endpoint", CHAT)
-
-    first = desk.call(*fan_out)
-    again = desk.call(*fan_out)
-
-    assert [line.split()[0] for line in first.stdout.splitlines()] == ["[OK]", "[FAIL]", "[OK]"]
-    assert [line.split()[0] for line in again.stdout.splitlines()] == ["[FAIL]", "[OK]", "[FAIL]"]
-    assert "was made of it already, and is validating" in again.stdout
-    assert (first.exit_code, again.exit_code) == (4, 4)
-    assert len(desk.rows("batches", "list")) == 3
-
-
-def test_a_file_that_a_batch_was_made_of_is_sent_again_where_that_is_said(desk):
-    desk.upload("march.jsonl")
-    fan_out = ("batches", "create", "--prefix", "march", "--endpoint", CHAT)
-    desk.call(*fan_out)
-
-    assert desk.call(*fan_out).exit_code == 6
-    assert desk.call(*fan_out, "--again").exit_code == 0
-    assert len(desk.rows("batches", "list")) == 2
-
-
-def test_a_file_whose_batch_failed_as_a_whole_is_sent_again(desk):
-    desk.upload("march.jsonl")
-    fan_out = ("batches", "create", "--prefix", "march", "--endpoint", CHAT)
-    desk.faults.batches(FailsValidation())
-    desk.call(*fan_out)
-    desk.clock.advance(LATENCY)
-
-    assert desk.call(*fan_out).exit_code == 0
-    assert [row["status"] for row in desk.rows("batches", "list")] == ["validating", "failed"]
-
-
-def test_files_of_answers_are_no_requests(desk):
-    desk.chats("a.jsonl")
-    [batch_id] = desk.created("a.jsonl")
-    desk.clock.advance(LATENCY)
-
-    refused = desk.call("batches", "create", "--prefix", batch_id, "--endpoint", CHAT)
-
-    assert refused.exit_code == 3
-    assert f"no request file whose name begins with '{batch_id}'" in refused.stderr
-
-
-# A reply that is lost
-
-
-def test_a_batch_whose_reply_was_lost_is_found_by_its_key_and_never_created_twice(desk):
-    desk.chats("a.jsonl")
-    desk.faults.calls("batches.create", LostReply())
-
-    answer = desk.call("batches", "create", "a.jsonl")
-
-    [row] = desk.rows("batches", "list")
-    assert answer.stdout == f"[OK] a.jsonl -> {row['id']}\n"
-    assert f"a.jsonl: its key is {desk.rows('batches', 'show', row['id'])[0]['key']}" in (
-        answer.stderr
-    )
-    assert (answer.exit_code, desk.faults.called("batches.create")) == (0, 1)
-
-
-def test_anthropics_is_told_by_its_results_once_it_has_ended(desk):
-    desk.messages("m.jsonl")
-    desk.faults.calls("batches.create", LostReply())
-
-    answer = desk.call("batches", "create", "m.jsonl", "--provider", "anthropic")
-
-    [row] = desk.rows("batches", "list", "--provider", "anthropic")
-    assert answer.stdout == f"[OK] m.jsonl -> {row['id']}\n"
-    assert desk.faults.called("batches.create") == 1
-
-
-def test_one_that_cannot_be_found_may_exist_and_is_said_to(desk):
-    desk.chats("a.jsonl")
-    desk.chats("b.jsonl")
-    desk.faults.calls("batches.create", LostReply())
-    desk.faults.calls("batches.list", HttpError(status=404, message="No such page."), times=None)
-
-    answer = desk.call("batches", "create", "a.jsonl", "b.jsonl")
-
-    lost, made = answer.stdout.splitlines()
-    key = answer.stderr.partition("its key is ")[2].split()[0]
-    told = f"(reply lost: it may exist; look with `batch-assets batches show {key}`"
-    assert lost.startswith(f"[FAIL] a.jsonl {told}")
-    assert made.startswith("[OK] b.jsonl -> ")
-    assert (answer.exit_code, desk.faults.called("batches.create")) == (4, 2)
-
-
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_who_is_stopped_before_the_reply_finds_the_batch_by_its_key(desk, provider):
-    name = desk.chats("a.jsonl") if provider == "openai" else desk.messages("a.jsonl")
-    desk.faults.calls("batches.create", LostReply())
-    # It cannot be looked for either, until later.
-    away = desk.faults.calls("batches.list", HttpError(status=403, message="No."), times=1)
-    answer = desk.call("batches", "create", name, "--provider", provider)
-    key = answer.stderr.partition("its key is ")[2].split()[0]
-    desk.clock.advance(LATENCY)
-
-    [found] = desk.rows("batches", "show", key, "--provider", provider)
-
-    [listed] = desk.rows("batches", "list", "--provider", provider)
-    assert (answer.exit_code, away.hits, found["id"]) == (6, 1, listed["id"])
 
 
 # Waiting

@@ -127,7 +127,7 @@ def test_where_the_answers_have_the_errors_those_alone_are_written(desk, ended):
 
     assert len(lines_of(desk.folder / f"{batch_id}-output.jsonl")) == 3
     [failed] = lines_of(desk.folder / f"{batch_id}-errors.jsonl")
-    assert failed["custom_id"].startswith("r1-")
+    assert failed["custom_id"] == "r1"
     assert failed["result"]["type"] == "errored"
 
 

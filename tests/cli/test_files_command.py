@@ -120,3 +120,37 @@ def test_what_is_collected_may_go(a_world, of_location):
     answer = of_location("files", "delete", world.batch.input_file_id, "--yes")
 
     assert answer.exit_code == 0
+
+
+# Filters
+
+
+@pytest.fixture
+def four_files(desk):
+    """Two of one prefix, and those of a batch that has ended."""
+    desk.upload("march-1.jsonl")
+    desk.upload("march-2.jsonl")
+    desk.chats("a.jsonl")
+    desk.created("a.jsonl")
+    desk.clock.advance(LATENCY)
+    desk.rows("batches", "list")
+    return desk
+
+
+def test_files_are_listed_by_the_beginning_of_their_names(four_files):
+    rows = four_files.rows("files", "list", "--prefix", "march-")
+
+    assert [row["name"] for row in rows] == ["march-2.jsonl", "march-1.jsonl"]
+
+
+@pytest.mark.parametrize(("word", "count"), [("batch", 3), ("BATCH_OUTPUT", 1), ("fine-tune", 0)])
+def test_files_are_listed_by_what_they_are_for(four_files, word, count):
+    assert len(four_files.rows("files", "list", "--purpose", word)) == count
+
+
+def test_a_limit_counts_what_is_listed_alone(four_files):
+    given = ("--prefix", "march-", "--purpose", "batch", "--limit", "2")
+
+    answer = four_files.call("files", "list", *given, "-o", "json")
+
+    assert (len(rows_of(answer, "files-list/1")), answer.stderr) == (2, "")

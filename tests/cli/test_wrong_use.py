@@ -12,7 +12,13 @@ from batch_assets.cli import main
 from batch_assets.ledger.checkup import NEWEST
 
 #: What reads no ledger, or says what is wrong with it in a table.
-_WITHOUT_LEDGER = {"doctor", "batches-create", "batches-download"}
+_WITHOUT_LEDGER = {
+    "doctor",
+    "batches-create",
+    "batches-download",
+    "files-download",
+    "files-upload",
+}
 OVER_A_LEDGER = sorted(ANSWERS.keys() - _WITHOUT_LEDGER)
 
 _ARGUMENTS = {
@@ -29,12 +35,15 @@ ASKING = (
     "audit",
     "batches cancel batch_1",
     "batches create {requests}",
+    "batches delete batch_1 --yes",
     "batches download batch_1",
     "batches errors batch_1",
     "batches list",
     "batches show batch_1",
     "files delete file-1 --yes",
+    "files download file-1",
     "files list",
+    "files upload {requests}",
     "start --input {csv} --id-field id --prompt-field text --model gpt-5-mini",
 )
 

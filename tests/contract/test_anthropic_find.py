@@ -16,6 +16,7 @@ from batch_assets.sandbox import ManualClock
 
 KEY = "0123456789abcdef" * 2
 OTHER_KEY = "fedcba9876543210" * 2
+PERSONS_KEY = "0" * 8 + "1" * 24
 CREATE = "POST /anthropic/v1/messages/batches"
 
 
@@ -208,3 +209,46 @@ def test_of_long_results_the_beginning_is_read_alone(server, clock, since):
     provider = resource.create_resource(dg.build_init_resource_context())
 
     assert provider.find(KEY, since=since) is not None
+
+
+@pytest.fixture
+def create(provider, tmp_path: Path) -> Callable[..., str]:
+    """The id of a batch that a person created."""
+
+    def made(count: int = 3) -> str:
+        path = tmp_path / "own.jsonl"
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in requests_of(count)))
+        asked = {"endpoint": "/v1/messages", "key": PERSONS_KEY, "metadata": {}}
+        return provider.create(path, **asked).id
+
+    return made
+
+
+@pytest.mark.parametrize("seconds", [0, 100, 30 * 24 * 3_600], ids=["open", "ended", "archived"])
+def test_a_persons_batch_may_be_any_with_as_many_requests_whatever_its_state(
+    provider, create, clock, since, seconds
+):
+    batch_id = create()
+    clock.advance(seconds)
+
+    with pytest.raises(RequestRefused, match=rf"it may be {batch_id} .*, or none"):
+        provider.find(PERSONS_KEY, since=since, requests=3)
+
+
+def test_where_no_batch_can_be_a_persons_there_is_none(provider, create, submit, since):
+    known = submit()
+    create(count=2)
+
+    assert provider.find(PERSONS_KEY, since=since, requests=3, besides={known}) is None
+
+
+def test_a_batch_of_ours_is_waited_for_while_a_persons_like_it_is_open(
+    provider, create, clock, since
+):
+    """Never taken for ours, and none said to be there before that is known."""
+    create()
+    with pytest.raises(ProviderUnavailable, match="it may be msgbatch_"):
+        provider.find(KEY, since=since, requests=3)
+    clock.advance(100)
+
+    assert provider.find(KEY, since=since, requests=3) is None

@@ -14,6 +14,7 @@ import pytest
 from batch_assets.domain.errors import (
     AccountRefused,
     ArtifactError,
+    CorpusError,
     OutOfTime,
     ProviderUnavailable,
     ProviderUnreachable,
@@ -317,6 +318,57 @@ def test_a_shard_of_another_make_is_refused_before_anything_is_sent(
 
     with pytest.raises(ArtifactError, match=complaint):
         provider.submit(path, endpoint="/v1/messages", key=KEY)
+    assert border.calls == []
+
+
+def created(provider: Provider, path: Path) -> ProviderBatch:
+    return provider.create(path, endpoint="/v1/messages", key="0" * 32, metadata={})
+
+
+PARAMS = '{"model":"claude-haiku-4-5","max_tokens":9,"messages":[{"role":"user","content":"Q"}]}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"custom_id":"{"x" * 64}","params":{PARAMS}}}',
+        f'{{ "params" : {PARAMS} , "custom_id" : "r-1" }}',
+        f'{{"custom_id":"r\\u002d1","params":{PARAMS}}}',
+    ],
+    ids=["of 64 characters", "params first", "escaped"],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""], ids=repr)
+def test_a_persons_lines_go_out_as_they_are(provider, border, tmp_path, line, end):
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(f"{line}{end}".encode())
+
+    batch = created(provider, path)
+
+    assert border.calls[0].body == f'{{"requests":[{line}]}}'.encode()
+    assert (batch.total, batch.key) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"id":"r-2","params":{}}', "line 2: Object missing required field `custom_id`"),
+        ('{"params":{},"custom_id":7}', "line 2: Expected `str`, got `int`"),
+        ("", "line 2: Input data was truncated"),
+        (f'{{"params":{{}},"custom_id":"{"x" * 65}"}}', "line 2: the custom_id 'xxx"),
+        ('{"custom_id":"a b","params":{}}', "line 2: the custom_id 'a b' is not of the pattern"),
+    ],
+)
+def test_a_line_of_a_persons_that_is_no_request_is_named_before_anything_is_sent(
+    provider, border, tmp_path, line, complaint
+):
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{{"custom_id":"r-1","params":{PARAMS}}}\n{line}\n')
+
+    with pytest.raises(CorpusError, match=complaint) as told:
+        created(provider, path)
+
+    assert "own.jsonl" in told.value.message
+    assert "prepare" not in told.value.message
     assert border.calls == []
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from batch_assets.domain.errors import BatchUnknown, ReplyLost, RequestRefused
 from batch_assets.domain.provider import KEY_METADATA, Phase, Upload
-from batch_assets.domain.request import mark_of, ordinal_of
 from batch_assets.resources.compatible import PROFILES, CompatibleResource
 from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import LostReply, ManualClock, RunningSandbox, ScriptedFaults
@@ -122,8 +121,7 @@ def test_a_batch_goes_from_its_shard_to_its_answers(world: World, a_shard):
     answers = world.read(ended.output_file_id)
 
     assert (ended.phase, ended.problems) == (Phase.ENDED, ())
-    ids = {answer["custom_id"].removesuffix(mark_of(KEY)) for answer in answers}
-    assert ids == {"r-0", "r-1", "r-2"}
+    assert {answer["custom_id"] for answer in answers} == {"r-0", "r-1", "r-2"}
 
 
 def test_a_batch_is_found_though_its_reply_was_lost(world: World, a_shard):
@@ -260,21 +258,22 @@ def test_togethers_uploads_differ_though_their_shards_are_equal(world_of, a_shar
     first = world.provider.submit(shard, endpoint=ENDPOINT, key=KEY)
     second = world.provider.submit(shard, endpoint=ENDPOINT, key=OTHER_KEY)
 
-    ids = [world.read(batch.input_file_id)[0]["custom_id"] for batch in (first, second)]
-    assert ids == [f"r-0{mark_of(KEY)}", f"r-0{mark_of(OTHER_KEY)}"]
+    assert first.input_file_id != second.input_file_id
+    assert world.read(first.input_file_id) == world.read(second.input_file_id)
+    assert [line["custom_id"] for line in world.read(second.input_file_id)] == ["r-0"]
 
 
-def test_a_marked_id_still_has_its_ordinal(world_of, tmp_path):
+@pytest.mark.parametrize("end", ["\n", "", "\r\n"])
+def test_togethers_requests_are_those_of_the_file_however_its_line_ends(world_of, tmp_path, end):
     world = world_of("together")
     shard = tmp_path / "one.jsonl"
     body = {"model": "m", "messages": [{"role": "user", "content": '"custom_id":"x"'}]}
     line = {"custom_id": "0011-42", "method": "POST", "url": ENDPOINT, "body": body}
-    shard.write_bytes(msgspec.json.encode(line) + b"\n")
+    shard.write_bytes(msgspec.json.encode(line) + end.encode())
 
     batch = world.provider.submit(shard, endpoint=ENDPOINT, key=KEY)
 
-    [sent] = world.read(batch.input_file_id)
-    assert (ordinal_of(sent["custom_id"], "0011-"), sent["body"]) == (42, body)
+    assert world.read(batch.input_file_id) == [line]
 
 
 def test_together_reports_no_counts(world_of, a_shard):
@@ -386,7 +385,7 @@ def test_progress_is_a_word_of_novitas(world_of, a_shard):
         ({"listing": "whole"}, {"listing": "array"}),
         ({"purpose": "batch-api"}, {"purpose": "batch-api"}),
         ({"upload_form": {"file_name": "{filename}"}}, {"names_file": True}),
-        ({"marks_ids": True}, {"equal_files": "refused"}),
+        ({"marks_uploads": True}, {"equal_files": "refused"}),
         ({"waits_for_file": True}, {"pending_seconds": 3}),
         ({"drops_version": True}, {"versioned": False}),
         ({"batch_field": "data"}, {"created_in": "data"}),

@@ -49,7 +49,8 @@ class AnthropicAdapter(Adapter):
     endpoint = MessagesEndpoint
     model = MODEL
     settings: ClassVar = {"max_tokens": 200}
-    lists_files = creates_of_uploads = keeps_metadata = False
+    finds_created = False
+    lists_files = uploads_files = creates_of_uploads = keeps_metadata = False
 
     @pytest.fixture
     def server(self, batch_sandbox_server) -> AnthropicServer:

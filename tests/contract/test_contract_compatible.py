@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sandbox_server import SandboxServer, chat_line
 
-from batch_assets.contract import Adapter, EndpointContract
+from batch_assets.contract import Adapter
 from batch_assets.contract.account_rules import AccountRules
 from batch_assets.contract.cancel_rules import CancelRules
 from batch_assets.contract.create_rules import CreateRules
@@ -93,9 +93,3 @@ class TestTheClientOfAllProfiles(CompatibleAdapter, HurryRules, FailureRules, Ac
     @pytest.fixture(params=["azure-2024-10-21", "together"])
     def server(self, request, batch_sandbox_server) -> CompatibleServer:
         return self.server_of(batch_sandbox_server, request.param)
-
-
-class TestChatWithMarkedIds(CompatibleAdapter, EndpointContract):
-    @pytest.fixture
-    def server(self, batch_sandbox_server) -> CompatibleServer:
-        return self.server_of(batch_sandbox_server, "together")

@@ -16,6 +16,7 @@ from gemini_border import ENDPOINT, KEY, a_provider, a_shard
 
 from batch_assets.domain.errors import (
     AccountRefused,
+    CorpusError,
     DeclarationError,
     ProviderUnreachable,
     RequestRefused,
@@ -26,6 +27,7 @@ from batch_assets.prompt.endpoints.gemini_answers import SHAPE
 from batch_assets.resources.gemini import GeminiProvider, GeminiResource
 
 PLACE = {"vertexai": True, "project": "p1", "location": "us-central1"}
+PERSONS_KEY = "0" * 8 + "1" * 24
 FOLDER = "gs://a-bucket/batches"
 
 
@@ -299,3 +301,97 @@ def test_a_shard_may_be_a_path_with_any_name(provider, tmp_path: Path, since: An
     shard.write_bytes(lines(1))
 
     assert provider.submit(shard, endpoint=ENDPOINT, key=KEY).key == KEY
+
+
+def created(provider: GeminiProvider, source: Path | str) -> ProviderBatch:
+    return provider.create(source, endpoint=ENDPOINT, key=PERSONS_KEY, metadata={})
+
+
+def own_line(key: str, **request: Any) -> str:
+    """A person's line: blanks, and the key at its end."""
+    contents = [{"role": "user", "parts": [{"text": 'Say ,"request":{ now'}]}]
+    return json.dumps({"request": {"contents": contents, **request}, "key": key}) + "\n"
+
+
+def test_a_persons_answers_come_back_under_the_keys_they_wrote(provider, tmp_path, clock, since):
+    """And with the labels that their requests had before."""
+    path = tmp_path / "own.jsonl"
+    path.write_text(own_line("r" * 63, labels={"team": "words"}) + own_line("request-1"))
+    batch = created(provider, path)
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+
+    provider.download(ended.output_file_id, sink)
+
+    answers = [json.loads(line) for line in sink.getvalue().splitlines()]
+    labels = {answer["key"]: answer["request"]["labels"] for answer in answers}
+    assert labels == {
+        "r" * 63: {"team": "words", "batch_assets_key": "r" * 63},
+        "request-1": {"batch_assets_key": "request-1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (own_line("Request 1"), "line 2: the key 'Request 1' cannot be a label"),
+        (own_line("r" * 64), "line 2: the key 'rrr"),
+        ('{"request":{"contents":[]}}\n', "line 2: Object missing required field `key`"),
+    ],
+)
+def test_a_key_that_would_not_come_back_is_named_before_anything_is_sent(
+    provider, tmp_path, line, complaint
+):
+    path = tmp_path / "own.jsonl"
+    path.write_text(own_line("request-1") + line)
+
+    with pytest.raises(CorpusError, match=complaint):
+        created(provider, path)
+    with pytest.raises(CorpusError, match=complaint):
+        provider.upload(path, name="own.jsonl")
+
+    assert list(provider.files()) == []
+
+
+def test_a_persons_upload_lies_in_the_folder_and_makes_a_batch(provider, tmp_path, clock, since):
+    path = tmp_path / "own.jsonl"
+    path.write_text(own_line("request-1"))
+
+    file = provider.upload(path, name="spring words.jsonl")
+
+    assert file.id == f"{FOLDER}/spring words.jsonl"
+    assert [(each.id, each.name, each.bytes) for each in provider.files()] == [
+        (file.id, "spring words.jsonl", file.bytes)
+    ]
+    assert list(provider.uploads(since=since)) == []
+    batch = created(provider, file.id)
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+    provider.download(ended.output_file_id, sink)
+    assert json.loads(sink.getvalue())["key"] == "request-1"
+
+
+def test_a_persons_upload_takes_no_others_place(provider, tmp_path, clock, since):
+    path = tmp_path / "own.jsonl"
+    path.write_text(own_line("request-1"))
+    provider.upload(path, name="own.jsonl")
+    path.write_text(own_line("request-2"))
+
+    with pytest.raises(RequestRefused, match="not replaced"):
+        provider.upload(path, name="own.jsonl")
+
+    [uri] = [file.id for file in provider.files()]
+    batch = created(provider, uri)
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+    sink = io.BytesIO()
+    provider.download(ended.output_file_id, sink)
+    assert json.loads(sink.getvalue())["key"] == "request-1"
+
+
+@pytest.mark.parametrize("name", ["a*.jsonl", "a#1.jsonl", "[a].jsonl"])
+def test_a_name_that_the_bucket_reads_otherwise_is_refused(provider, tmp_path, name):
+    with pytest.raises(DeclarationError, match="choose another"):
+        provider.upload(tmp_path / "own.jsonl", name=name)

@@ -49,7 +49,7 @@ def test_the_sdk_is_not_imported_before_the_first_call():
 
 
 def test_limits_are_mistrals_unless_declared():
-    assert provider().limits == Limits(requests=1_000_000, bytes=512_000_000)
+    assert provider().limits == Limits(requests=100_000, bytes=512_000_000)
     assert provider(max_requests_per_batch=5).limits.requests == 5
 
 

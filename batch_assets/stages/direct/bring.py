@@ -75,6 +75,19 @@ def bring_errors(
             return sink.brought()
 
 
+def bring_file(
+    provider: Provider, file_id: str, target: str, *, overwrite: bool = False
+) -> Brought:
+    """A file of the provider's, byte for byte.
+
+    Raises what `Provider.download` raises, and ArtifactError where a file is there already.
+    """
+    _check_free(target, overwrite=overwrite)
+    with _written(target, overwrite=overwrite) as sink:
+        provider.download(file_id, cast(BinaryIO, sink))
+        return sink.brought()
+
+
 class _Result(msgspec.Struct):
     type: str | None = None
 

@@ -1,47 +1,23 @@
 """create: batches of a person's own, each offered once."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 from batch_assets.domain.errors import (
     AccountRefused,
     BatchAssetsError,
-    CorpusError,
-    DeclarationError,
     ProviderUnreachable,
     ReplyLost,
-    RequestRefused,
     TransientError,
 )
-from batch_assets.domain.provider import COMPLETED, Phase, Provider, ProviderBatch, RemoteFile
-from batch_assets.stages.direct.request_file import RequestFile, read_request_file
+from batch_assets.domain.provider import Phase, Provider, ProviderBatch
 from batch_assets.stages.direct.time import Time
-from batch_assets.stages.direct.wire import Wire
+from batch_assets.stages.direct.wanted import Wanted
 from batch_assets.stages.recover import AGO, LISTED_AFTER
 
 #: How often a batch is looked for whose reply was lost, until it must be listed.
 LOOK_EVERY = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A batch that is asked for, and what was found out before anything is sent."""
-
-    #: How the person names what it is made of.
-    name: str
-    #: A file here, or the id of one at the provider.
-    requests: Path | str
-    endpoint: str
-    #: Requests and bytes, where they are known.
-    count: int | None = None
-    bytes: int | None = None
-    #: Why it is not sent.
-    refusal: BatchAssetsError | None = None
-    #: Travels with the batch, so that it is found after a lost reply.
-    key: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,39 +27,6 @@ class Created:
     wanted: Wanted
     batch: ProviderBatch | None = None
     error: BatchAssetsError | None = None
-
-
-def wanted_of_files(
-    names: Sequence[str], provider: Provider, wire: Wire, *, endpoint: str | None
-) -> list[Wanted]:
-    """The batches of files on this machine, each read through and checked. Nothing is sent."""
-    return [_checked(name, provider, wire, endpoint) for name in names]
-
-
-def wanted_of_uploads(
-    prefix: str, provider: Provider, *, endpoint: str, again: bool = False
-) -> list[Wanted]:
-    """The batches of the request files at the provider whose names begin so, by name.
-
-    One that a batch was made of already is not wanted, unless that failed, or it is wanted `again`.
-    Raises RequestRefused for a provider that has no list of files, and DeclarationError for one
-    that takes no requests of the endpoint.
-    """
-    if not provider.takes(endpoint):
-        raise DeclarationError(_not_taken(provider, endpoint))
-    found = [each for each in provider.files() if _is_requests(each, prefix)]
-    found.sort(key=lambda each: (each.name or "", each.id))
-    used = {} if again or not found else _batches_by_input(provider, {each.id for each in found})
-    return [
-        Wanted(
-            name=each.name or each.id,
-            requests=each.id,
-            endpoint=endpoint,
-            bytes=each.bytes,
-            refusal=_used_already(used.get(each.id)),
-        )
-        for each in found
-    ]
 
 
 def create(
@@ -135,65 +78,6 @@ def until_ended(
                 found[batch.id] = batch
         except TransientError as error:
             say(error.message)
-
-
-def _checked(name: str, provider: Provider, wire: Wire, endpoint: str | None) -> Wanted:
-    path = Path(name)
-    try:
-        file = read_request_file(path, wire=wire, limits=provider.limits, endpoint=endpoint)
-        _check_taken(provider, file)
-    except CorpusError as error:
-        return Wanted(name=name, requests=path, endpoint=endpoint or "", refusal=error)
-    return Wanted(
-        name=name,
-        requests=path,
-        endpoint=file.endpoint,
-        count=file.requests,
-        bytes=file.bytes,
-    )
-
-
-def _check_taken(provider: Provider, file: RequestFile) -> None:
-    if not provider.takes(file.endpoint):
-        raise CorpusError(_not_taken(provider, file.endpoint))
-
-
-def _not_taken(provider: Provider, endpoint: str) -> str:
-    return (
-        f"batches of {provider.account} take no requests of {endpoint}: name another provider, or "
-        "another endpoint"
-    )
-
-
-def _is_requests(file: RemoteFile, prefix: str) -> bool:
-    """Whether a batch can be made of it: not one of answers, or for something else."""
-    purpose = (file.purpose or "batch").lower()
-    is_for_batches = purpose.startswith("batch") and "output" not in purpose
-    return is_for_batches and (file.name or "").startswith(prefix)
-
-
-def _batches_by_input(provider: Provider, ids: Collection[str]) -> Mapping[str, ProviderBatch]:
-    """Those of the files that something was made of and may be paid for, each with its batch."""
-    found: dict[str, ProviderBatch] = {}
-    for batch in provider.batches():
-        if batch.input_file_id is not None and batch.input_file_id in ids and not _is_void(batch):
-            found[batch.input_file_id] = batch
-    return found
-
-
-def _is_void(batch: ProviderBatch) -> bool:
-    """Whether it ended and brought nothing."""
-    has_files = batch.output_file_id is not None or batch.error_file_id is not None
-    is_done = batch.status.lower() in COMPLETED
-    return batch.phase is Phase.ENDED and not has_files and not is_done
-
-
-def _used_already(batch: ProviderBatch | None) -> BatchAssetsError | None:
-    if batch is None:
-        return None
-    return RequestRefused(
-        f"{batch.id} was made of it already, and is {batch.status}: give --again for another"
-    )
 
 
 def _create(

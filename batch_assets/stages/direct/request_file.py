@@ -18,8 +18,8 @@ class RequestFile:
     """A file that can be sent as it is."""
 
     path: Path
-    #: The path that all its requests are for.
-    endpoint: str
+    #: The path that all its requests are for; None where neither they nor a person say it.
+    endpoint: str | None
     requests: int
     bytes: int
 
@@ -122,12 +122,10 @@ class _Checked:
                 f"its url is {address.url}, and {self._first_says}: a batch has one endpoint"
             )
 
-    def end(self) -> str:
-        """The endpoint of all of them."""
+    def end(self) -> str | None:
+        """The endpoint of all of them, where it was said."""
         if not self.requests:
             raise CorpusError("it is empty, and a batch has requests")
-        if self._endpoint is None:
-            raise CorpusError("its lines do not say which endpoint they are for: give --endpoint")
         return self._endpoint
 
     def _refuse(self, why: str) -> NoReturn:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from batch_assets.domain.errors import DeclarationError
 from batch_assets.domain.import_path import imported
 from batch_assets.domain.kinds import ProviderKind
+from batch_assets.domain.request import CUSTOM_ID
 from batch_assets.prompt.endpoints.catalogue import endpoint_named
 from batch_assets.prompt.envelope import OPENAI, Envelope
 
-#: Ids that requests of an endpoint may have. Anthropic's 64 characters (`domain/request.py`) are
-#: less the mark that its adapter adds to each.
-_IDS = {"/v1/messages": re.compile(r"[A-Za-z0-9_-]{1,47}")}
+#: Ids that requests of an endpoint may have, where it does not take any text.
+_IDS = {"/v1/messages": CUSTOM_ID}
 
 
 @dataclass(frozen=True, kw_only=True)

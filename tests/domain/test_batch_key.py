@@ -1,0 +1,14 @@
+"""Keys of batches that a person creates."""
+
+import re
+
+from batch_assets.domain.batch_key import is_for_a_person, key_for_a_person
+
+
+def test_a_persons_keys_are_keys_that_differ_and_are_told_from_others():
+    keys = {key_for_a_person() for _ in range(100)}
+
+    assert len(keys) == 100
+    assert all(re.fullmatch(r"[0-9a-f]{32}", key) for key in keys)
+    assert all(map(is_for_a_person, keys))
+    assert not is_for_a_person("0123456789abcdef" * 2)
