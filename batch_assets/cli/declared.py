@@ -108,6 +108,19 @@ def kept_at(
 
 
 @contextmanager
+def ledger_at(place: Place, module: str | None) -> Iterator["Ledger"]:
+    """The ledger of the place, or of the code location where one is named."""
+    if module is None:
+        with place.open_ledger() as ledger:
+            yield ledger
+        return
+    from batch_assets.assets.keys import LEDGER
+
+    with ExitStack() as stack:
+        yield getattr(_built(stack, _storage(place, resources_of(module))), LEDGER)
+
+
+@contextmanager
 def opened(
     place: Place,
     provider: str,

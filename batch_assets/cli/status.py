@@ -1,9 +1,11 @@
 """How the partitions of inferences stand."""
 
 import click
+from click.core import ParameterSource
 
 from batch_assets.cli.completion import inferences
-from batch_assets.cli.exit_codes import NotFound
+from batch_assets.cli.declared import ledger_at, with_declaration
+from batch_assets.cli.exit_codes import ExitCode, NotFound
 from batch_assets.cli.place import Place, at_place
 from batch_assets.cli.render import Row, emit, schema_of, with_output
 
@@ -51,18 +53,45 @@ _COLUMNS = (
 @click.argument("inference", shell_complete=inferences, required=False)
 @click.option("--partition", help="Only this partition.")
 @click.option("--open", "is_open", is_flag=True, help="Only partitions that wait for results.")
+@click.option(
+    "--refresh",
+    "is_refreshed",
+    is_flag=True,
+    help="First ask the provider, collect, resolve, and send what waits, once, as `wait` does.",
+)
+@with_declaration
 @with_output
 @at_place
+@click.pass_context
 def status(
-    place: Place, inference: str | None, partition: str | None, is_open: bool, output: str
+    context: click.Context,
+    place: Place,
+    inference: str | None,
+    partition: str | None,
+    is_open: bool,
+    is_refreshed: bool,
+    module: str | None,
+    output: str,
 ) -> None:
     """Show how the partitions of an inference, or of all, stand.
 
-    Reads the ledger alone: nobody is asked, and nothing is changed.
+    Reads the ledger alone, and changes nothing. With --refresh it first takes forward what is open,
+    where it knows how that is declared; it ends with 6 then where a provider could not be asked,
+    with 4 where something is stopped or is left to its sensor.
 
     Example: batch-assets status glosses --open
     """
-    with place.open_ledger() as ledger:
+    code = ExitCode.OK
+    if not is_refreshed:
+        if context.get_parameter_source("module") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"-m {module} is for --refresh: give that, or leave -m out")
+        module = None  # the environment may name one, which takes seconds to load
+    else:
+        from batch_assets.cli.refresh import refresh
+
+        partitions = () if partition is None else (partition,)
+        code = refresh(place, inference, partitions, module)
+    with ledger_at(place, module) as ledger:
         found = ledger.standing.of(inference, partition_key=partition, only_open=is_open)
         if not found and inference is not None and not is_open:
             what = inference if partition is None else f"partition {partition} of {inference}"
@@ -87,3 +116,4 @@ def status(
         for each in found
     ]
     emit(output, SCHEMA, rows, _COLUMNS, nothing="no partitions")
+    context.exit(code)
