@@ -9,9 +9,11 @@ from lane_world import LIMITS, a_lane
 
 from batch_assets.contract import LaneContract
 from batch_assets.domain.budget import Budget
+from batch_assets.prompt.endpoints.anthropic import MessagesEndpoint
 from batch_assets.prompt.endpoints.chat import ChatEndpoint
 from batch_assets.prompt.endpoints.responses import ResponsesEndpoint
 from batch_assets.resources.live import LiveLane
+from batch_assets.resources.live.anthropic_caller import anthropic_caller
 from batch_assets.resources.vllm import VllmLane
 
 COMMAND = Path(__file__).with_name("vllm_command.py")
@@ -30,6 +32,17 @@ class TestLive(LaneContract):
 
 class TestLiveResponses(TestLive):
     endpoint = ResponsesEndpoint
+
+
+class TestLiveMessages(LaneContract):
+    endpoint = MessagesEndpoint
+    model = "claude-haiku-4-5"
+
+    @pytest.fixture
+    def lane(self, batch_sandbox) -> Iterator[LiveLane]:
+        lane = a_lane(f"{batch_sandbox.origin}/anthropic", concurrency=4, caller=anthropic_caller)
+        yield lane
+        lane.close()
 
 
 class TestVllm(LaneContract):
