@@ -3,6 +3,7 @@
 import gc
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ pytest_plugins = ["shared_fixtures"]
 # milliseconds for a machine's; in this folder it finds none.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.path.dirname(__file__)
+
+# What a shell starts in the background ignores SIGINT, and so would the processes of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests and the modules they import stay until the end, a million objects: looked through again
 # and again, they are a seventh of the work.
