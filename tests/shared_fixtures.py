@@ -5,6 +5,7 @@ A plugin, loaded by the root conftest.py; a folder's conftest.py adds what is it
 long to import is imported by the fixtures, since most tests need none of it.
 """
 
+import math
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -43,13 +44,14 @@ def served(clock: "ManualClock") -> "Iterator[tuple[RunningSandbox, Script]]":
 
 
 @pytest.fixture
-def sandbox(served: "tuple[RunningSandbox, Script]") -> "RunningSandbox":
-    """Empty, with the settings of stage_world."""
+def sandbox(served: "tuple[RunningSandbox, Script]", clock: "ManualClock") -> "RunningSandbox":
+    """Empty, with the settings of stage_world, at a whole second."""
     from stage_world import SETTINGS
 
     running, script = served
     script.forget()
     running.state.reset()
+    clock.restart(math.ceil(clock.now()))
     running.state.change_settings(SETTINGS)
     return running
 

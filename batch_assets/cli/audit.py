@@ -195,10 +195,13 @@ def _check_unnamed(name: str, providers: tuple[str, ...]) -> None:
 
 def _begin(now: datetime, since: timedelta | None, tally: "AccountTally | None") -> datetime:
     """From when on batches are looked at."""
+    from batch_assets.resources.lists import CLOCK_SKEW
+
     if since is not None:
         return max(now - since, _EARLIEST)
     oldest = None if tally is None else tally.oldest_open
-    return min(now - _USUAL, oldest or now)
+    # The provider's clock may be behind, and has whole seconds.
+    return min(now - _USUAL, now if oldest is None else oldest - CLOCK_SKEW)
 
 
 def _tell_of(name: str, reading: "Audit", begin: datetime, kinds: frozenset[FindingKind]) -> None:

@@ -106,7 +106,7 @@ class VllmLane(Lane):
         with tempfile.TemporaryDirectory(prefix="vllm-", dir=self._folder) as folder:
             work = Path(folder)
             model = _write_input(carrying, work / "input.jsonl")
-            if model is not None:
+            if model is not None and carrying.goes_on():
                 self._run(carrying, work, self._model or model)
 
     def _run(self, carrying: Carrying, work: Path, model: str) -> None:

@@ -163,13 +163,15 @@ def test_an_empty_command_is_a_wrong_declaration() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the leash is Linux's")
-def test_a_command_does_not_outlive_a_run_that_is_killed(a_lane, book: Path) -> None:
+@pytest.mark.parametrize("inherited", ["SIG_DFL", "SIG_IGN"])
+def test_a_command_does_not_outlive_a_run_that_is_killed(book: Path, inherited: str) -> None:
     """Beside the one that goes on with its work it would have no GPU."""
     run = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "from test_vllm_lane import *\n"
+            f"signal.signal(signal.SIGTERM, signal.{inherited})\n"
             f"VllmLane(command=[sys.executable, {str(COMMAND)!r}, '--book', {str(book)!r}, "
             "'--stay'], model=None, account='vllm', limits=Limits(requests=1, bytes=1), "
             "budget=Budget(), look_every=0.01).carry_out(Work(1), endpoint=CHAT)",

@@ -28,7 +28,7 @@ class Dying(OpenAIProvider):
     """Stops as a killed process does, between the upload and the creation."""
 
     def submit(self, shard: Path, *, endpoint: str, key: str) -> ProviderBatch:
-        self._client.upload(shard, key=key)
+        self._client.upload(shard, name=f"{key}.jsonl", call="uploading", key=key)
         raise KeyboardInterrupt
 
 
