@@ -49,9 +49,13 @@ def _answer(error: Exception) -> HttpError | None:
     return None
 
 
-#: gcsfs raises errors of the operating system, its own, and those of the HTTP client below it.
+#: gcsfs raises errors of the operating system, its own, and those of the HTTP client below it; over
+#: a reply that is none of Google's it stumbles.
 _ERRORS = SdkErrors(
-    foreign=(OSError, GcsError, GoogleAuthError, aiohttp.ClientError, ValueError),
+    foreign=(
+        *(OSError, GcsError, GoogleAuthError, aiohttp.ClientError),
+        *(ValueError, AttributeError, KeyError, TypeError),
+    ),
     wrapper=None,
     never_sent=(aiohttp.ClientConnectorError,),
     answer=_answer,

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from gemini_border import ENDPOINT, KEY, a_provider, a_shard
+from gemini_border import ENDPOINT, KEY, a_provider, a_shard, address, answer
 
 from batch_assets.domain.errors import (
     AccountRefused,
     CorpusError,
     DeclarationError,
+    ProviderUnavailable,
     ProviderUnreachable,
     RequestRefused,
 )
@@ -395,3 +396,14 @@ def test_a_persons_upload_takes_no_others_place(provider, tmp_path, clock, since
 def test_a_name_that_the_bucket_reads_otherwise_is_refused(provider, tmp_path, name):
     with pytest.raises(DeclarationError, match="choose another"):
         provider.upload(tmp_path / "own.jsonl", name=name)
+
+
+def test_a_reply_of_the_bucket_that_is_none_of_googles_is_no_empty_list(
+    provider, border, sandbox, monkeypatch, since
+):
+    """As a proxy gives one that stands in between."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"{address(border).removesuffix('/gemini')}/gcs")
+    border.otherwise = lambda call: answer([])
+
+    with pytest.raises(ProviderUnavailable):
+        list(provider.uploads(since=since))
