@@ -5,7 +5,6 @@ A plugin, loaded by the root conftest.py; a folder's conftest.py adds what is it
 long to import is imported by the fixtures, since most tests need none of it.
 """
 
-import math
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -24,34 +23,43 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def clock() -> "ManualClock":
-    """It only advances, for the provider and the ledger alike."""
+def shared_clock() -> "ManualClock":
+    """The session's, at the time where an earlier test left it."""
     from batch_assets.sandbox import ManualClock
 
     return ManualClock()
 
 
+@pytest.fixture
+def clock(shared_clock: "ManualClock") -> "ManualClock":
+    """The provider's and the ledger's, at the same time in 2025 for each test: what tests let go by
+    must not add up until it passes the time of the commands, which is the machine's."""
+    from batch_assets.sandbox import ManualClock
+
+    shared_clock.restart(ManualClock().now())
+    return shared_clock
+
+
 @pytest.fixture(scope="session")
-def served(clock: "ManualClock") -> "Iterator[tuple[RunningSandbox, Script]]":
+def served(shared_clock: "ManualClock") -> "Iterator[tuple[RunningSandbox, Script]]":
     """The session's sandbox, with whatever an earlier test left in it."""
     from stage_world import Script
 
     from batch_assets.sandbox import running_sandbox
 
     script = Script()
-    with running_sandbox(clock=clock, faults=script) as running:
+    with running_sandbox(clock=shared_clock, faults=script) as running:
         yield running, script
 
 
 @pytest.fixture
 def sandbox(served: "tuple[RunningSandbox, Script]", clock: "ManualClock") -> "RunningSandbox":
-    """Empty, with the settings of stage_world, at a whole second."""
+    """Empty, with the settings of stage_world."""
     from stage_world import SETTINGS
 
     running, script = served
     script.forget()
     running.state.reset()
-    clock.restart(math.ceil(clock.now()))
     running.state.change_settings(SETTINGS)
     return running
 
