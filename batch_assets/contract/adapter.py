@@ -75,6 +75,10 @@ class Adapter:
         """Your provider at that address, such as http://127.0.0.1:8750; no call is made yet."""
         raise NotImplementedError("a method `make_provider` that returns your Provider")
 
+    def as_downloaded(self, answered: bytes) -> bytes:
+        """What `download` makes of what the provider answers: nothing else, as a rule."""
+        return answered
+
     def write_shard(self, path: Path, requests: int) -> None:
         """Write a shard of so many requests, with custom_ids of PREFIX and a number from 0."""
         words = [f"word {number}" for number in range(requests)]

@@ -51,7 +51,8 @@ class DownloadRules(Adapter):
 
         provider.download(file_id, sink)
 
-        assert sink.getvalue() == gateway.replies(server.downloading)[before:]
+        answered = gateway.replies(server.downloading)[before:]
+        assert sink.getvalue() == self.as_downloaded(answered)
         assert sink.getvalue() != b""
 
     @pytest.mark.parametrize("incident", CUTS.values(), ids=CUTS)

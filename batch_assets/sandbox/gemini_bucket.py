@@ -26,10 +26,22 @@ _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 def object_path(sandbox: Sandbox, bucket: str, name: str) -> Path:
-    """Where an object's content lies, beside the contents of files."""
-    folder = sandbox.files.content_path("x").parent.parent / "objects" / quote(bucket, safe="")
-    folder.mkdir(parents=True, exist_ok=True)
+    """Where an object's content lies."""
+    folder = _bucket_path(sandbox, bucket)
+    folder.mkdir(exist_ok=True)
     return folder / quote(name, safe="")
+
+
+def object_names(sandbox: Sandbox, bucket: str) -> list[str]:
+    """The objects of a bucket; none of one that nothing was ever put into."""
+    folder = _bucket_path(sandbox, bucket)
+    if not folder.is_dir():
+        return []
+    return sorted(unquote(path.name) for path in folder.iterdir() if path.suffix != ".part")
+
+
+def _bucket_path(sandbox: Sandbox, bucket: str) -> Path:
+    return sandbox.files.buckets / quote(bucket, safe="")
 
 
 async def upload_object(request: Request) -> Response:
@@ -99,12 +111,12 @@ def list_objects(request: Request) -> JSONResponse:
     delimiter = request.query_params.get("delimiter", "")
     most = integer_query(request, "maxResults", default=1_000, low=1, high=1_000)
     entries: dict[str, Path | None] = {}
-    for path in sorted(object_path(sandbox, bucket, "x").parent.iterdir()):
-        name = unquote(path.name)
-        if path.suffix == ".part" or not name.startswith(prefix):
+    for name in object_names(sandbox, bucket):
+        if not name.startswith(prefix):
             continue
         folder, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
-        entries[f"{prefix}{folder}{delimiter}" if found else name] = None if found else path
+        path = None if found else object_path(sandbox, bucket, name)
+        entries[f"{prefix}{folder}{delimiter}" if found else name] = path
     begin = request.query_params.get("pageToken", "")
     left = {name: path for name, path in sorted(entries.items()) if name > begin}
     names = list(left)[:most]

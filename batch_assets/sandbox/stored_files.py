@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,10 +64,13 @@ class StoredFiles:
     def __init__(self, folder: Path, database: Database, clock: Clock) -> None:
         self._contents = folder / "contents"
         self._unfinished = folder / "unfinished"
+        #: A folder per bucket, for wires whose files lie in buckets.
+        self.buckets = folder / "buckets"
         self._database = database
         self._clock = clock
         self._contents.mkdir(parents=True, exist_ok=True)
         self._unfinished.mkdir(exist_ok=True)
+        self.buckets.mkdir(exist_ok=True)
         self._remove_all(self._unfinished)
 
     def content_path(self, file_id: str) -> Path:
@@ -164,6 +168,8 @@ class StoredFiles:
 
     def remove_contents(self) -> None:
         self._remove_all(self._contents)
+        for bucket in self.buckets.iterdir():
+            shutil.rmtree(bucket)
 
     @staticmethod
     def _remove_all(folder: Path) -> None:

@@ -5,7 +5,7 @@ Importing this module imports gcsfs.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,18 +68,13 @@ class Bucket:
     def __init__(self, place: Place, *, patience: Patience) -> None:
         self._place = place
         self._patience = patience
-        self._border = Border(
-            _ERRORS,
-            base_url=place.folder,
-            secret="",
-            key_variable="GOOGLE_APPLICATION_CREDENTIALS",
-        )
-        with self._border.translated("opening the bucket"):
+        with _border(place.folder).translated("opening the bucket"):
             # The one that speaks JSON: the package's own first asks what kind of bucket it is, by
             # gRPC, for up to a minute where nobody answers (`extended_gcsfs.py`).
             self._fs = GCSFileSystem(
                 project=place.project, use_listings_cache=False, skip_instance_cache=True
             )
+        self._border = _border(f"{place.folder} at {self._fs.base}")
 
     def upload(self, path: Path, url: str, *, call: str, replacing: bool = True) -> RemoteFile:
         """Stream a request file to the bucket, each request with its label; what it is there.
@@ -101,9 +96,16 @@ class Bucket:
         return RemoteFile(id=url, name=self._name_of(url), bytes=size)
 
     def download(self, folder: str, sink: BinaryIO) -> None:
-        """Write the answers below the folder to `sink`, each line with its key at its head."""
+        """Write the answers below the folder to `sink`, each line with its key at its head.
+
+        Raises RequestRefused where nothing is there, but in the folder that we name for a job: it
+        may have been broken off before its first answer.
+        """
         with self._translated(f"downloading the files of {folder}"):
-            for path in sorted(self._fs.find(folder)):
+            found = sorted(self._fs.find(folder))
+            if not found and not folder.endswith(f"/{ANSWERS}"):
+                raise FileNotFoundError(f"there is no file below {folder}")
+            for path in found:
                 # Beside predictions there may be files that tell of errors of the whole job.
                 name = path.rpartition("/")[2]
                 if not (name.startswith("predictions") and name.endswith(".jsonl")):
@@ -114,12 +116,15 @@ class Bucket:
                         sink.write(with_key(line))
 
     def delete(self, url: str) -> None:
-        """Delete a request file; one that is gone already is no error."""
+        """Delete a file, or a job's answers by their folder; what is gone already is no error.
+
+        Of any other folder nothing is deleted.
+        """
         with self._translated(f"deleting {url}"):
-            try:
-                self._fs.rm_file(url)
-            except FileNotFoundError:
-                return
+            is_answers = ANSWERS in url.split("/")
+            for path in self._fs.find(url) if is_answers else [url]:
+                with suppress(FileNotFoundError):
+                    self._fs.rm_file(path)
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         """The request files of ours that were written at `since` or later."""
@@ -154,6 +159,12 @@ class Bucket:
         self._patience.take(call)
         with self._patience.timed(), self._border.translated(call):
             yield
+
+
+def _border(address: str) -> Border:
+    return Border(
+        _ERRORS, base_url=address, secret="", key_variable="GOOGLE_APPLICATION_CREDENTIALS"
+    )
 
 
 _KEY_LENGTH = 32

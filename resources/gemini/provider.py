@@ -192,7 +192,7 @@ class GeminiProvider(Provider):
         self._delete(file_id)
 
     def delete_remote(self, batch_id: str, file_ids: Collection[str]) -> None:
-        """Delete the files and the job; of Vertex AI the answers stay in the bucket."""
+        """Delete the files and the job."""
         for file_id in file_ids:
             self._delete(file_id)
         self._client.delete_batch(batch_id)

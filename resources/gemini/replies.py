@@ -29,6 +29,8 @@ PHASES = {
     "EXPIRED": Phase.ENDED,
 }
 
+_SUCCEEDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
+
 _PREFIX = re.compile(r"(?:JOB|BATCH)_STATE_")
 
 #: The form of our keys, by which a name that we gave is told from what others write there.
@@ -58,7 +60,7 @@ def described(reply: object) -> ProviderBatch:
     completed, failed = _count(stats, _COMPLETED), _count(stats, _FAILED)
     total = _count(stats, ("requestCount",))
     if total is None and stats:
-        total = sum(filter(None, (completed, failed, _count(stats, _WAITING)))) or None
+        total = _total(word, completed, failed, _count(stats, _WAITING))
     return ProviderBatch(
         id=_required(reply, "name"),
         phase=phase,
@@ -66,7 +68,7 @@ def described(reply: object) -> ProviderBatch:
         created_at=created_at(reply),
         key=name if is_ours else None,
         input_file_id=_input_of(batch),
-        output_file_id=_output_of(batch) if phase is Phase.ENDED else None,
+        output_file_id=_output_of(batch, word) if phase is Phase.ENDED else None,
         # Numbers that are zero are left out of such JSON.
         completed=(completed or 0) if stats else None,
         failed=(failed or 0) if stats else None,
@@ -152,13 +154,23 @@ def _input_of(batch: _Json) -> str | None:
     return text_of(source, "fileName")
 
 
-def _output_of(batch: _Json) -> str | None:
-    """The output file, or the folder of the output files at Vertex AI."""
-    return (
-        text_of(_mapping(batch, "output"), "responsesFile")
-        or text_of(_mapping(batch, "outputInfo"), "gcsOutputDirectory")
-        or text_of(_mapping(batch, "outputConfig", "gcsDestination"), "outputUriPrefix")
-    )
+def _output_of(batch: _Json, word: str) -> str | None:
+    """The output file, or the folder of the output files at Vertex AI.
+
+    Of a job that was broken off nothing says whether it wrote: it is looked for where it would.
+    """
+    if (file := text_of(_mapping(batch, "output"), "responsesFile")) is not None:
+        return file
+    if word in _SUCCEEDED:
+        return text_of(_mapping(batch, "outputInfo"), "gcsOutputDirectory")
+    return text_of(_mapping(batch, "outputConfig", "gcsDestination"), "outputUriPrefix")
+
+
+def _total(word: str, completed: int | None, failed: int | None, waiting: int | None) -> int | None:
+    """How many requests there are, where those that wait are counted or there are none."""
+    if waiting is None and word not in _SUCCEEDED:
+        return None
+    return sum(filter(None, (completed, failed, waiting))) or None
 
 
 def _problems(reply: object) -> tuple[BatchProblem, ...]:
@@ -171,9 +183,9 @@ def _problems(reply: object) -> tuple[BatchProblem, ...]:
 
 
 def _count(stats: _Json, names: tuple[str, ...]) -> int | None:
-    """A number of 64 bits, which such JSON has as text."""
+    """A number of 64 bits, which such JSON has as text; -1 is Vertex AI's word for unknown."""
     found = next((stats[name] for name in names if name in stats), None)
     try:
-        return None if found is None else max(0, int(found))
+        return None if found is None or int(found) < 0 else int(found)
     except (TypeError, ValueError):
         return None

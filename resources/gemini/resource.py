@@ -51,7 +51,7 @@ class GeminiResource(ProviderResource):
         default=None,
         description=(
             "Folder for the requests and the answers at Vertex AI, gs://my-bucket/batches. What is "
-            "in it is yours to delete: give the bucket a lifecycle rule."
+            "in it stays until you delete it, or the inference by `keeps_remote: false`."
         ),
     )
     max_requests_per_batch: int = Field(

@@ -47,6 +47,8 @@ class SandboxServer(ContractServer):
     #: The path of the requests of other people's batches, and a line of them.
     url: ClassVar[str]
     line: ClassVar[bytes]
+    #: What else the sandbox keeps of such a batch.
+    told: ClassVar[Mapping[str, str] | None] = None
     #: Two pages of OpenAI's list and more.
     crowd: ClassVar[int] = 210
 
@@ -84,7 +86,7 @@ class SandboxServer(ContractServer):
         order = BatchOrder(
             endpoint=self.url,
             input_file_id=file.id,
-            metadata=None,
+            metadata=self.told,
             output_lifetime=86_400.0,
             wire=self.wire,
         )

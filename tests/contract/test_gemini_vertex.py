@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from gemini_border import ENDPOINT, KEY, a_provider, a_shard, address, answer
+from gemini_credentials import sign_in
 
 from batch_assets.domain.errors import (
     AccountRefused,
@@ -32,30 +31,11 @@ PERSONS_KEY = "0" * 8 + "1" * 24
 FOLDER = "gs://a-bucket/batches"
 
 
-@pytest.fixture(scope="session")
-def a_private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
-
-
 @pytest.fixture
-def provider(sandbox, tmp_path, monkeypatch, a_private_key) -> Iterator[GeminiProvider]:
+def provider(sandbox, tmp_path, monkeypatch) -> Iterator[GeminiProvider]:
     """With credentials of a service account, whose tokens the sandbox gives out."""
-    account = {
-        "type": "service_account",
-        "project_id": "p1",
-        "private_key_id": "1",
-        "private_key": a_private_key,
-        "client_email": "tests@p1.test",
-        "client_id": "1",
-        "token_uri": f"{sandbox.origin}/gcs/token",
-    }
-    credentials = tmp_path / "account.json"
-    credentials.write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
+    sign_in(monkeypatch, tmp_path, sandbox.origin)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"{sandbox.origin}/gcs")
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     made = a_provider(f"{sandbox.origin}/gemini", **PLACE, bucket=f"{FOLDER}/")
     yield made
     made.close()
@@ -165,6 +145,27 @@ def test_request_files_are_told_of_and_deleted(submitted, provider, since):
     provider.delete_upload(batch.input_file_id)
     provider.delete_upload(batch.input_file_id)
     assert list(provider.uploads(since=since)) == []
+
+
+def test_what_is_kept_of_a_collected_job_is_its_answers_too(submitted, provider, clock, since):
+    batch = submitted()
+    clock.advance(100)
+    [ended] = provider.poll({batch.id}, since=since)
+
+    for _ in range(2):
+        provider.delete_remote(ended.id, [ended.input_file_id, ended.output_file_id])
+
+    assert list(provider.files()) == []
+
+
+def test_no_folder_is_deleted_but_one_of_answers(submitted, provider, clock):
+    submitted()
+    before = list(provider.files())
+
+    provider.delete_upload(FOLDER)
+    provider.delete_upload(f"{FOLDER}/{KEY}")
+
+    assert list(provider.files()) == before != []
 
 
 def test_jobs_of_the_project_are_listed_by_pages_whoever_made_them(
