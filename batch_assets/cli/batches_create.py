@@ -67,8 +67,8 @@ def create(context: click.Context, asked: Asked, given: Given, output: str) -> N
     """Create a batch of each request file, as it is.
 
     Every file is read through and checked before anything is sent. One that cannot be sent stops
-    no other. No creation is ever tried twice; a batch whose reply is lost is looked for. The same
-    command on the same files creates the batches another time.
+    no other. No creation is ever tried twice; a batch whose reply is lost is looked for. Of the
+    same requests there is no second batch without --again.
 
     Example: batch-assets batches create monday.jsonl tuesday.jsonl --metadata team=a,run=7 --wait
     """
@@ -78,6 +78,10 @@ def create(context: click.Context, asked: Asked, given: Given, output: str) -> N
         if not given.dry_run and asking.provider.lacks is not None:
             raise ProviderUnreachable(asking.provider.lacks)
         wanted = _wanted(asking, given)
+        if given.files and not (given.dry_run or given.again):
+            from batch_assets.stages.direct.twins import without_twins
+
+            wanted = without_twins(wanted, asking.provider, now=asking.time.now())
         code: int
         if given.dry_run:
             code = _say_what_would_be(wanted, output)

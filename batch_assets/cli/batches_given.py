@@ -29,8 +29,6 @@ class Given:
         if bool(self.files) == (self.prefix is not None):
             both = ", not both" if self.files else ""
             raise click.UsageError(f"give either files or --prefix{both}")
-        if self.prefix is None and self.again:
-            raise click.UsageError("--again is for --prefix: files here are sent when named")
         if self.prefix is not None and self.endpoint is None:
             raise click.UsageError("--prefix: give --endpoint too, since the lines are not read")
         if self.dry_run and self.is_waiting:
@@ -78,7 +76,7 @@ def with_given(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--again",
         is_flag=True,
-        help="With --prefix: also of files that a batch was made of already: it is paid for again.",
+        help="Also of requests that a batch was made of already: they are paid for again.",
     )
     @click.option(
         "--endpoint",

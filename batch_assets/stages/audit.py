@@ -7,35 +7,24 @@ Of a batch that agrees with its row nothing is kept.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
-from typing import TypeVar
 
 from batch_assets.domain.audit import Case, Finding, FindingKind, case_of, findings_of
 from batch_assets.domain.batch import FINAL, Batch, BatchId, BatchState
 from batch_assets.domain.errors import BatchUnknown, ProviderUnavailable, RequestRefused
 from batch_assets.domain.provider import Phase, ProviderBatch, RemoteFile, Upload
 from batch_assets.ledger.queries import NOBODY
+from batch_assets.stages.read_back import Listed, read_back
 from batch_assets.stages.recipe import Deployment
 from batch_assets.stages.recover import AGO
 from batch_assets.stages.sweep import is_orphan
-
-#: How far the provider's clock and ours may disagree.
-CLOCK_SKEW = timedelta(hours=1)
-
-#: How far a list from new to old may be out of order.
-DISORDER = timedelta(minutes=10)
-
-#: Entries of a list behind the time that is read back to, after which it has shown its order.
-BEHIND = 200
 
 #: Batches or files that the ledger is asked about at once.
 PORTION = 500
 
 #: Batches, missing from a list or in doubt, that the provider is asked about one by one.
 MOST_ASKED = 100
-
-_Listed = TypeVar("_Listed", ProviderBatch, RemoteFile)
 
 
 class Audit:
@@ -76,7 +65,7 @@ class Audit:
         missing = self._open_since()
         is_listed = True
         try:
-            for portion in _portions(_read_back(self._provider.batches(), self._since)):
+            for portion in _portions(read_back(self._provider.batches(), self._since)):
                 self._take(portion, missing)
         except RequestRefused as error:
             self.unread.append(error.message)
@@ -198,7 +187,7 @@ class Audit:
         keys = {each.id: each.key for each in self._provider.uploads(since=self._since)}
         numbers = self._ledger.audits.answer_files(self._account)
         used = {batch.input_file_id for batch in self._odd}
-        for portion in _portions(_read_back(self._provider.files(), self._since)):
+        for portion in _portions(read_back(self._provider.files(), self._since)):
             files = [each for each in portion if (each.created_at or self._since) >= self._since]
             self.files += len(files)
             for finding in self._of_portion(files, keys, numbers):
@@ -240,29 +229,7 @@ def _case_of_upload(upload: Upload, row: Batch | None) -> Case | None:
     return Case.REQUESTS if row.state in FINAL else None
 
 
-def _read_back(listed: Iterable[_Listed], since: datetime) -> Iterator[_Listed]:
-    """Those created at `since` or later, and older ones.
-
-    Ends behind them only where the list is seen to run from new to old: one that does not is read
-    to its end.
-    """
-    enough = since - CLOCK_SKEW - DISORDER
-    first = lowest = None
-    is_falling, behind = True, 0
-    for each in listed:
-        yield each
-        time = each.created_at
-        if time is None:
-            continue
-        first, lowest = first or time, lowest or time
-        is_falling = is_falling and time <= lowest + DISORDER
-        lowest = min(lowest, time)
-        behind = behind + 1 if time < enough else 0
-        if is_falling and behind >= BEHIND and lowest < first - DISORDER:
-            return
-
-
-def _portions(listed: Iterable[_Listed]) -> Iterator[Sequence[_Listed]]:
+def _portions(listed: Iterable[Listed]) -> Iterator[Sequence[Listed]]:
     entries = iter(listed)
     while portion := list(islice(entries, PORTION)):
         yield portion

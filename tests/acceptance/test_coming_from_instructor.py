@@ -58,7 +58,7 @@ def created(desk: Terminal, line: str, more: str = "") -> str:
 
 
 def test_list_shows_the_newest_whole_and_says_whose_they_are(desk: Terminal) -> None:
-    ids = [created(desk, OF_OPENAI) for _ in range(4)]
+    ids = [created(desk, OF_OPENAI, "--again") for _ in range(4)]
 
     found = desk.rows("batch-assets batches list --limit 3")
 
@@ -83,7 +83,7 @@ def test_list_asks_either_provider(desk: Terminal) -> None:
 def test_list_has_no_batch_of_another_status(desk: Terminal) -> None:
     desk.faults.batches(Stuck())
     stuck = created(desk, OF_OPENAI)
-    created(desk, OF_OPENAI, f"--wait {OFTEN}")
+    created(desk, OF_OPENAI, f"--again --wait {OFTEN}")
 
     found = desk.rows("batch-assets batches list --status in_progress")
 

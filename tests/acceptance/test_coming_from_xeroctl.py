@@ -51,7 +51,7 @@ def test_their_deployment_is_an_address_and_a_key(desk: Terminal) -> None:
 
 def test_batches_are_listed_behind_one_another(desk: Terminal) -> None:
     for _ in range(3):
-        created(desk, "batch-assets batches create requests.jsonl")
+        created(desk, "batch-assets batches create requests.jsonl --again")
     all_of_them = [each["id"] for each in desk.rows("batch-assets batches list --limit 20")]
 
     first = desk.run("batch-assets batches list --limit 1")
@@ -64,7 +64,7 @@ def test_batches_are_listed_behind_one_another(desk: Terminal) -> None:
 def test_batches_of_one_status_are_listed(desk: Terminal) -> None:
     desk.faults.batches(Stuck())
     stuck = created(desk)
-    created(desk, CREATE, f"--wait {OFTEN}")
+    created(desk, CREATE, f"--again --wait {OFTEN}")
 
     found = desk.rows("batch-assets batches list --provider xerotier --status in_progress")
 

@@ -47,12 +47,18 @@ class Desk:
         return name
 
     def chats(self, name: str, count: int = 2) -> str:
-        """A file of so many requests of OpenAI's."""
-        return self.write(name, [chat_line(f"r{number}") for number in range(count)])
+        """A file of so many requests of OpenAI's, which no file of another name has."""
+        lines = [chat_line(f"r{number}") for number in range(count)]
+        for line in lines:
+            line["body"]["user"] = name
+        return self.write(name, lines)
 
     def messages(self, name: str, count: int = 2) -> str:
-        """A file of so many requests of Anthropic's."""
-        return self.write(name, [message_line(f"r{number}") for number in range(count)])
+        """A file of so many requests of Anthropic's, which no file of another name has."""
+        lines = [message_line(f"r{number}") for number in range(count)]
+        for line in lines:
+            line["params"]["metadata"] = {"user_id": name}
+        return self.write(name, lines)
 
     def lines_for(self, provider: str, name: str, custom_ids: Sequence[str]) -> str:
         """A file of requests as this provider has them, with these ids."""

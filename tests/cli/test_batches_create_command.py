@@ -10,7 +10,7 @@ from command_answers import rows_of
 from direct_desk import CHAT, chat_line, message_line
 from stage_world import LATENCY
 
-from batch_assets.sandbox import HttpError, ItemError
+from batch_assets.sandbox import FailsValidation, HttpError, ItemError
 
 
 def test_each_file_is_a_batch_and_a_line(desk):
@@ -186,6 +186,97 @@ def test_metadata_that_a_batch_cannot_carry_is_refused_without_a_call(
     assert says in refused.stderr
 
 
+# The same requests another time
+
+
+def test_a_file_given_again_is_not_paid_for_again(desk):
+    desk.chats("a.jsonl")
+    [batch_id] = desk.created("a.jsonl")
+    (desk.folder / "a.jsonl").rename(desk.folder / "b.jsonl")
+
+    again = desk.call("batches", "create", "b.jsonl", "--metadata", "run=2")
+
+    assert again.stdout.startswith(f"[FAIL] b.jsonl ({batch_id} was made of the same requests at ")
+    assert "is validating: give --again to pay for another" in again.stdout
+    assert (again.exit_code, desk.faults.called("batches.create")) == (6, 1)
+
+
+def test_it_is_where_that_is_said(desk):
+    desk.chats("a.jsonl")
+    first = desk.created("a.jsonl")
+
+    second = desk.created("a.jsonl", "--again")
+
+    assert len({*first, *second}) == 2
+
+
+def test_of_a_run_that_failed_in_part_the_same_command_sends_the_rest(desk):
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        desk.chats(name)
+    desk.faults.calls("batches.create", HttpError(status=400, message="Not today."), after=1)
+    create = ("batches", "create", "a.jsonl", "b.jsonl", "c.jsonl")
+    desk.call(*create)
+
+    again = desk.call(*create)
+
+    assert [line.split()[0] for line in again.stdout.splitlines()] == ["[FAIL]", "[OK]", "[FAIL]"]
+    assert len(desk.rows("batches", "list")) == 3
+
+
+def test_two_files_of_the_same_requests_are_one_too_many(desk):
+    desk.chats("a.jsonl")
+    (desk.folder / "b.jsonl").write_bytes((desk.folder / "a.jsonl").read_bytes())
+
+    answer = desk.call("batches", "create", "a.jsonl", "b.jsonl")
+
+    first, second = answer.stdout.splitlines()
+    assert first.startswith("[OK] a.jsonl -> ")
+    assert second == (
+        "[FAIL] b.jsonl (its requests are those of a.jsonl: give --again to pay for them twice)"
+    )
+    assert answer.exit_code == 4
+
+
+def test_what_failed_as_a_whole_is_sent_again_without_a_word(desk):
+    desk.chats("a.jsonl")
+    desk.faults.batches(FailsValidation())
+    desk.created("a.jsonl")
+    desk.clock.advance(LATENCY)
+
+    assert desk.call("batches", "create", "a.jsonl").exit_code == 0
+
+
+def test_what_was_made_more_than_thirty_days_ago_is_made_anew(desk):
+    desk.chats("a.jsonl")
+    desk.created("a.jsonl")
+    desk.clock.advance(31 * 86_400)
+
+    assert desk.call("batches", "create", "a.jsonl").exit_code == 0
+
+
+def test_nothing_is_sent_where_earlier_batches_cannot_be_listed(desk):
+    desk.chats("a.jsonl")
+    desk.faults.calls("batches.list", HttpError(status=503), times=None)
+
+    refused = desk.call("batches", "create", "a.jsonl")
+
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert desk.faults.called("files.create") == 0
+
+
+@pytest.mark.parametrize("provider", ["gemini", "mistral"])
+def test_other_providers_remember_what_was_made_of_a_file_too(desk, provider):
+    desk.lines_for(provider, "a.jsonl", ["r1", "r2"])
+    path = {
+        "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
+        "mistral": "chat",
+    }[provider]
+    create = ("a.jsonl", "--provider", provider, "--endpoint", path)
+    desk.created(*create)
+
+    assert desk.call("batches", "create", *create).exit_code == 6
+
+
 # Waiting
 
 
@@ -226,7 +317,7 @@ def test_what_has_not_ended_in_time_goes_on(desk):
 def test_a_provider_that_is_away_for_a_moment_is_asked_again(desk):
     desk.chats("a.jsonl")
     desk.faults.calls("batches.retrieve", HttpError(status=503), times=3)
-    desk.faults.calls("batches.list", HttpError(status=503), times=3)
+    desk.faults.calls("batches.list", HttpError(status=503), times=3, after=1)
 
     answer = desk.call("batches", "create", "a.jsonl", "--wait")
 
@@ -258,7 +349,6 @@ def test_a_wait_that_is_stopped_loses_nothing(desk):
         (("a.jsonl", "--prefix", "x", "--endpoint", "chat"), "not both"),
         (("a.jsonl", "./a.jsonl"), "./a.jsonl is given twice, also as a.jsonl"),
         (("--prefix", "x"), "give --endpoint too"),
-        (("a.jsonl", "--again"), "--again is for --prefix"),
         (("a.jsonl", "--dry-run", "--wait"), "--dry-run sends nothing"),
         (("a.jsonl", "--timeout", "3"), "are for --wait"),
         (("a.jsonl", "--metadata", "team"), "write it as name=value"),

@@ -16,7 +16,7 @@ def ended(desk):
     def make(provider: str = "openai") -> dict[str, object]:
         name = desk.lines_for(provider, "a.jsonl", ("r0", "r1"))
         endpoint = ("--endpoint", GEMINI) if provider == "gemini" else ()
-        [batch_id] = desk.created(name, "--provider", provider, *endpoint)
+        [batch_id] = desk.created(name, "--again", "--provider", provider, *endpoint)
         desk.clock.advance(LATENCY)
         [row] = desk.rows("batches", "show", batch_id, "--provider", provider)
         return row

@@ -54,7 +54,7 @@ def test_who_is_stopped_before_the_reply_finds_the_batch_by_its_key(desk):
     desk.chats("a.jsonl")
     desk.faults.calls("batches.create", LostReply())
     # It cannot be looked for either, until later.
-    away = desk.faults.calls("batches.list", HttpError(status=403, message="No."), times=1)
+    away = desk.faults.calls("batches.list", HttpError(status=403, message="No."), after=1)
     answer = desk.call("batches", "create", "a.jsonl")
     key = answer.stderr.partition("its key is ")[2].split()[0]
 
@@ -62,6 +62,16 @@ def test_who_is_stopped_before_the_reply_finds_the_batch_by_its_key(desk):
 
     [listed] = desk.rows("batches", "list")
     assert (answer.exit_code, away.hits, found["id"]) == (6, 1, listed["id"])
+
+
+def test_who_is_killed_before_the_reply_may_give_the_same_command(live):
+    live.write("a.jsonl", json.dumps(chat_line("r0")) + "\n")
+    live.killed_at("batches.create", "after", "batches", "create", "a.jsonl")
+
+    again = live.call("batches", "create", "a.jsonl")
+
+    [listed] = rows_of(live.call("batches", "list", "-o", "json"), "batches-list/1")
+    assert again.stdout.startswith(f"[FAIL] a.jsonl ({listed['id']} was made of the same requests")
 
 
 def test_who_is_killed_before_the_reply_finds_the_batch_by_the_key_on_stderr(live):

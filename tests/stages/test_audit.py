@@ -15,6 +15,7 @@ from batch_assets.domain.shard import Limits
 from batch_assets.resources.openai import OpenAIProvider
 from batch_assets.sandbox import RunningSandbox
 from batch_assets.stages import audit as auditing
+from batch_assets.stages import read_back as reading
 from batch_assets.stages.control import give_up, offer_again
 from batch_assets.stages.dispatch import dispatch
 from batch_assets.stages.recover import recover
@@ -333,7 +334,7 @@ def test_a_list_is_read_back_as_far_as_its_order_allows(
     a_world, sandbox, clock, counting, monkeypatch, order, taken
 ):
     """A list from new to old ends behind the time; of another one only the end is the end."""
-    monkeypatch.setattr(auditing, "BEHIND", 2)
+    monkeypatch.setattr(reading, "BEHIND", 2)
     for _ in range(6):
         a_foreign_batch(sandbox)
         clock.advance(30 * 86_400)

@@ -1,5 +1,6 @@
 """A file of requests that a person has, held to the provider's rules before anything is sent."""
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ class RequestFile:
     endpoint: str | None
     requests: int
     bytes: int
+    #: SHA-256 of its bytes and of the endpoint, hexadecimal.
+    digest: str
 
 
 class _Address(msgspec.Struct):
@@ -62,7 +65,11 @@ def read_request_file(
     except OSError as error:
         raise CorpusError(f"it cannot be read: {error.strerror or error}") from error
     return RequestFile(
-        path=path, endpoint=checked.end(), requests=checked.requests, bytes=checked.bytes
+        path=path,
+        endpoint=checked.end(),
+        requests=checked.requests,
+        bytes=checked.bytes,
+        digest=checked.digest(),
     )
 
 
@@ -78,12 +85,14 @@ class _Checked:
         line = wire.envelope.line("…", endpoint or "/v1/…", "{…}".encode())
         self._example = line.decode().strip()
         self._lines_by_id: dict[str, int] = {}
+        self._digest = hashlib.sha256()
         self.requests = 0
         self.bytes = 0
 
     def take(self, line: bytes) -> None:
         self.requests += 1
         self.bytes += len(line)
+        self._digest.update(line)
         if not line.strip():
             self._refuse("it is blank: take it out")
         if self.requests > self._limits.requests:
@@ -127,6 +136,12 @@ class _Checked:
         if not self.requests:
             raise CorpusError("it is empty, and a batch has requests")
         return self._endpoint
+
+    def digest(self) -> str:
+        """Of what was taken, and of where it goes."""
+        whole = self._digest.copy()
+        whole.update((self._endpoint or "").encode())
+        return whole.hexdigest()
 
     def _refuse(self, why: str) -> NoReturn:
         raise CorpusError(f"line {self.requests}: {why}") from None

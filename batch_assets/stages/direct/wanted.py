@@ -35,7 +35,8 @@ class Wanted:
     bytes: int | None = None
     #: Why it is not sent.
     refusal: BatchAssetsError | None = None
-    #: Travels with the batch, so that it is found after a lost reply.
+    #: Travels with the batch, so that it is found after a lost reply. Of a file here it says, too,
+    #: what is asked (`content_of`).
     key: str = field(default_factory=key_for_a_person)
 
 
@@ -94,6 +95,7 @@ def _checked(name: str, provider: Provider, wire: Wire, endpoint: str | None) ->
         endpoint=file.endpoint,
         count=file.requests,
         bytes=file.bytes,
+        key=key_for_a_person(file.digest),
     )
 
 
@@ -138,13 +140,13 @@ def _batches_by_input(provider: Provider, ids: Collection[str]) -> Mapping[str, 
     """Those of the files that something was made of and may be paid for, each with its batch."""
     found: dict[str, ProviderBatch] = {}
     for batch in provider.batches():
-        if batch.input_file_id is not None and batch.input_file_id in ids and not _is_void(batch):
+        if batch.input_file_id is not None and batch.input_file_id in ids and not is_void(batch):
             found[batch.input_file_id] = batch
     return found
 
 
-def _is_void(batch: ProviderBatch) -> bool:
-    """Whether it ended and brought nothing."""
+def is_void(batch: ProviderBatch) -> bool:
+    """Whether it ended and brought nothing, so that another may be made of the same requests."""
     has_files = batch.output_file_id is not None or batch.error_file_id is not None
     is_done = batch.status.lower() in COMPLETED
     return batch.phase is Phase.ENDED and not has_files and not is_done
