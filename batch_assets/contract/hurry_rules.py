@@ -9,7 +9,7 @@ import pytest
 
 from batch_assets.contract.adapter import KEY, Adapter, Providers
 from batch_assets.contract.gateway import Gateway, answering
-from batch_assets.contract.server import ContractServer
+from batch_assets.contract.server import ContractServer, Situation
 from batch_assets.domain.errors import OutOfTime, ProviderUnavailable
 from batch_assets.domain.provider import Provider
 
@@ -77,6 +77,17 @@ class HurryRules(Adapter):
 
         with provider.within(1), pytest.raises(ProviderUnavailable):
             provider.find(KEY, since=since, requests=1)
+
+    def test_a_caller_in_a_hurry_does_not_wait_for_the_list_of_uploads(
+        self, providers: Providers, gateway: Gateway, server: ContractServer, since: datetime
+    ) -> None:
+        self.need(server, Situation.UPLOADED)
+        provider = providers(timeout_seconds=200.0)
+        list(provider.uploads(since=since))
+        gateway.on("*", lambda exchange: exchange.wait())
+
+        with provider.within(1), pytest.raises(ProviderUnavailable):
+            list(provider.uploads(since=since))
 
     def test_who_was_in_a_hurry_has_time_again(
         self, provider: Provider, server: ContractServer, since: datetime

@@ -65,14 +65,17 @@ _ERRORS = SdkErrors(
 class Bucket:
     """The folder of one place. Its methods raise what those of GeminiClient raise."""
 
-    def __init__(self, place: Place, *, patience: Patience) -> None:
+    def __init__(self, place: Place, *, timeout_seconds: float, patience: Patience) -> None:
         self._place = place
         self._patience = patience
         with _border(place.folder).translated("opening the bucket"):
             # The one that speaks JSON: the package's own first asks what kind of bucket it is, by
             # gRPC, for up to a minute where nobody answers (`extended_gcsfs.py`).
             self._fs = GCSFileSystem(
-                project=place.project, use_listings_cache=False, skip_instance_cache=True
+                project=place.project,
+                use_listings_cache=False,
+                skip_instance_cache=True,
+                session_kwargs={"timeout": aiohttp.ClientTimeout(sock_read=timeout_seconds)},
             )
         self._border = _border(f"{place.folder} at {self._fs.base}")
 
@@ -120,17 +123,18 @@ class Bucket:
 
         Of any other folder nothing is deleted.
         """
-        with self._translated(f"deleting {url}"):
+        with self._translated(f"deleting {url}") as left:
             is_answers = ANSWERS in url.split("/")
-            for path in self._fs.find(url) if is_answers else [url]:
+            for path in self._fs.find(url, timeout=left) if is_answers else [url]:
                 with suppress(FileNotFoundError):
-                    self._fs.rm_file(path)
+                    self._fs.rm_file(path, timeout=left)
 
     def uploads(self, *, since: datetime) -> Iterator[Upload]:
         """The request files of ours that were written at `since` or later."""
         folder = self._place.folder
-        with self._translated(f"listing the request files of {folder}"):
-            found: dict[str, Any] = self._fs.glob(f"{folder}/*/requests.jsonl", detail=True)
+        with self._translated(f"listing the request files of {folder}") as left:
+            pattern = f"{folder}/*/requests.jsonl"
+            found: dict[str, Any] = self._fs.glob(pattern, detail=True, timeout=left)
         for path, info in found.items():
             key = path.split("/")[-2]
             if len(key) == _KEY_LENGTH and _moment(info) >= since - CLOCK_SKEW:
@@ -139,8 +143,8 @@ class Bucket:
     def files(self) -> Iterator[RemoteFile]:
         """All files below the folder, in one go: two or three of each batch."""
         folder = self._place.folder
-        with self._translated(f"listing the files of {folder}"):
-            found: dict[str, Any] = self._fs.find(folder, detail=True)
+        with self._translated(f"listing the files of {folder}") as left:
+            found: dict[str, Any] = self._fs.find(folder, detail=True, timeout=left)
         for path, info in found.items():
             yield RemoteFile(
                 id=f"{BUCKET}{path}",
@@ -155,10 +159,14 @@ class Bucket:
         return url.removeprefix(f"{self._place.folder}/")
 
     @contextmanager
-    def _translated(self, call: str) -> Iterator[None]:
-        self._patience.take(call)
+    def _translated(self, call: str) -> Iterator[float | None]:
+        """Gives the seconds that are left for the call, all its tries together; None without end.
+
+        Raises OutOfTime where none are left.
+        """
+        left = self._patience.take(call)
         with self._patience.timed(), self._border.translated(call):
-            yield
+            yield left
 
 
 def _border(address: str) -> Border:

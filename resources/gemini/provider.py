@@ -315,7 +315,7 @@ class GeminiProvider(Provider):
             )
         from batch_assets.resources.gemini.bucket import Bucket
 
-        return Bucket(self._place, patience=self._patience)
+        return Bucket(self._place, timeout_seconds=self._timeout_seconds, patience=self._patience)
 
 
 def _model_of(endpoint: str, key: str) -> str:

@@ -1,5 +1,6 @@
 """The contract over Gemini's adapter at Vertex AI: its jobs, and its bucket over gcsfs."""
 
+from io import BytesIO
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -8,7 +9,9 @@ from gemini_credentials import sign_in
 from test_contract_gemini import MODEL, GeminiServer
 
 from batch_assets.contract import ProviderContract, Situation
+from batch_assets.contract.adapter import KEY
 from batch_assets.contract.in_step import Watched
+from batch_assets.domain.errors import ProviderUnavailable
 from batch_assets.domain.provider import Provider
 from batch_assets.prompt.endpoints.gemini import GenerateContentEndpoint
 from batch_assets.resources.gemini import GeminiResource
@@ -87,6 +90,15 @@ class TestVertex(ProviderContract):
             bucket=FOLDER,
             **settings,
         ).create_resource(None)
+
+    def test_a_bucket_that_says_nothing_is_not_waited_for(self, providers, gateway, tmp_path):
+        gateway.on("*/storage/v1/*", lambda exchange: exchange.wait())
+        provider = providers(timeout_seconds=0.1)
+
+        with pytest.raises(ProviderUnavailable):
+            provider.download(f"{FOLDER}/{KEY}/answers", BytesIO())
+        with pytest.raises(ProviderUnavailable):
+            self.offered(provider, tmp_path)
 
     def test_a_long_file_is_handed_on_while_it_arrives(self, provider, gateway, server):
         """In ranges, of which one is asked for when most of the one before has been handed on."""
