@@ -1,6 +1,8 @@
 """What a shell offers when Tab is pressed: commands, options, choices, and the ledger's names."""
 
 import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
@@ -103,8 +105,12 @@ def test_a_name_is_offered_without_what_takes_long_to_import(tmp_path):
     assert done.stdout == "[]\n"
 
 
-def test_bash_completes_as_the_page_sets_it_up(tmp_path):
+def _with_program() -> dict[str, str]:
     assert PROGRAM is not None
+    return {**os.environ, "PATH": f"{Path(PROGRAM).parent}:{os.environ['PATH']}"}
+
+
+def test_bash_completes_as_the_page_sets_it_up(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
     line = f'eval "$({COMPLETE}=bash_source batch-assets)"'
     script = (
@@ -115,7 +121,7 @@ def test_bash_completes_as_the_page_sets_it_up(tmp_path):
     done = subprocess.run(
         ["bash", "--norc", "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(PROGRAM).parent}:{os.environ['PATH']}"},
+        env=_with_program(),
         capture_output=True,
         text=True,
         check=False,
@@ -124,6 +130,64 @@ def test_bash_completes_as_the_page_sets_it_up(tmp_path):
 
     assert line in page
     assert (done.stdout, done.stderr) == ("export-artifacts\n", "")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_as_the_page_sets_it_up(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
+    line = f"{COMPLETE}=fish_source batch-assets | source"
+
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f'{line}\ncomplete -C "batch-assets export-a"'],
+        cwd=tmp_path,
+        env=_with_program(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert line in page
+    assert (done.stdout.split("\t")[0], done.stderr) == ("export-artifacts", "")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_completes_as_the_page_sets_it_up(tmp_path):
+    """It completes for a terminal alone."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
+    line = f'eval "$({COMPLETE}=zsh_source batch-assets)"'
+    terminal, inside = pty.openpty()
+    zsh = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        cwd=tmp_path,
+        env=_with_program() | {"TERM": "dumb"},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    try:
+        os.write(terminal, f"autoload -Uz compinit && compinit -u -D; {line}\n".encode())
+        os.write(terminal, b"echo rea''dy\n")
+        _read_until(terminal, "ready")
+        os.write(terminal, b"batch-assets export-a\t")
+        shown = _read_until(terminal, "export-artifacts ")
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(terminal)
+        os.close(inside)
+
+    assert line in page
+    assert "export-artifacts " in shown
+
+
+def _read_until(terminal: int, word: str) -> str:
+    """What is shown until that, or for a minute."""
+    shown = ""
+    while word not in shown and select.select([terminal], [], [], 60)[0]:
+        shown += os.read(terminal, 65_536).decode()
+    return shown
 
 
 @pytest.mark.parametrize(
