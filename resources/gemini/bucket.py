@@ -75,7 +75,8 @@ class Bucket:
                 project=place.project,
                 use_listings_cache=False,
                 skip_instance_cache=True,
-                session_kwargs={"timeout": aiohttp.ClientTimeout(sock_read=timeout_seconds)},
+                # Left to itself it waits for a silent server without end.
+                requests_timeout=aiohttp.ClientTimeout(sock_read=timeout_seconds),
             )
         self._border = _border(f"{place.folder} at {self._fs.base}")
 
@@ -124,8 +125,8 @@ class Bucket:
         Of any other folder nothing is deleted.
         """
         with self._translated(f"deleting {url}") as left:
-            is_answers = ANSWERS in url.split("/")
-            for path in self._fs.find(url, timeout=left) if is_answers else [url]:
+            are_many = self._place.are_answers(url)
+            for path in self._fs.find(url, timeout=left) if are_many else [url]:
                 with suppress(FileNotFoundError):
                     self._fs.rm_file(path, timeout=left)
 
@@ -152,7 +153,7 @@ class Bucket:
                 bytes=int(info["size"]),
                 created_at=_moment(info),
                 # By the folders that we make: no batch is to be made of them.
-                purpose=ANSWERS if f"/{ANSWERS}/" in path else None,
+                purpose=ANSWERS if self._place.are_answers(f"{BUCKET}{path}") else None,
             )
 
     def _name_of(self, url: str) -> str:

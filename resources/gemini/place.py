@@ -48,3 +48,8 @@ class Place:
     def answers_of(self, key: str) -> str:
         """The folder that a batch's answers go to."""
         return f"{self.folder}/{key}/{ANSWERS}"
+
+    def are_answers(self, url: str) -> bool:
+        """Whether it is the folder of a batch's answers, or lies in it."""
+        _, found, path = url.partition(f"{self.folder}/")
+        return bool(found) and path.split("/")[1:2] == [ANSWERS]

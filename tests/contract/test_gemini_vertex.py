@@ -168,6 +168,16 @@ def test_no_folder_is_deleted_but_one_of_answers(submitted, provider, clock):
     assert list(provider.files()) == before != []
 
 
+def test_a_folder_that_is_called_answers_itself_is_not_deleted_either(provider, sandbox, tmp_path):
+    own = a_provider(f"{sandbox.origin}/gemini", **PLACE, bucket="gs://a-bucket/answers")
+    own.submit(a_shard(tmp_path), endpoint=ENDPOINT, key=KEY)
+
+    own.delete_upload("gs://a-bucket/answers")
+    own.delete_upload(f"gs://a-bucket/answers/{KEY}")
+
+    assert [file.id for file in own.files()] == [f"gs://a-bucket/answers/{KEY}/requests.jsonl"]
+
+
 def test_jobs_of_the_project_are_listed_by_pages_whoever_made_them(
     submitted, provider, monkeypatch
 ):
