@@ -289,9 +289,9 @@ class RequestSets:
         """Send nothing more of an unresolved request set; how many planned batches that drops.
 
         With `cancels_batches` what is at the provider is to be cancelled there too; it stays
-        submitted until the provider says that it ended.
+        submitted until the provider says that it ended, and has the reason until then.
         """
-        sets = schema.request_set
+        sets, batches = schema.request_set, schema.batch
         with self._writing.begin() as connection:
             cancelled = connection.execute(
                 sets.update()
@@ -303,6 +303,12 @@ class RequestSets:
             )
             if cancelled.rowcount == 0:
                 return 0
+            is_out = batches.c.state == BatchState.SUBMITTED
+            connection.execute(
+                batches.update()
+                .where(batches.c.request_set_id == request_set.id, is_out)
+                .values(reason=reason)
+            )
             return drop_planned(connection, self._clock(), request_set, owner=owner, reason=reason)
 
     def hold_canary(self, request_set: RequestSet, reason: str) -> None:

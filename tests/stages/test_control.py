@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from stage_world import a_ledger, lost, refusal, whole
+from stage_world import LATENCY, a_ledger, lost, refusal, whole
 
 from batch_assets.domain.batch import Account, BatchId, BatchState
 from batch_assets.domain.budget import Budget
@@ -116,6 +116,25 @@ def test_a_cancellation_at_the_provider_is_followed_to_its_end_and_collected(a_w
     assert set(outcomes) == {"ok", "cancelled"}
     assert outcomes["ok"] == world.executions["requests_executed"]
     assert world.batch.provider_status == "cancelled"
+
+
+@pytest.mark.parametrize("at_provider", [True, False])
+def test_what_is_at_the_provider_says_who_cancelled_it_and_why_until_it_ended(a_world, at_provider):
+    world = a_world()
+    world.submit()
+    everything = Scope(inference="words")
+
+    cancel(
+        world.deployment,
+        everything,
+        owner="Ann",
+        reason="cancelled by Ann: wrong corpus",
+        at_provider=at_provider,
+    )
+
+    assert world.batch.reason == "cancelled by Ann: wrong corpus"
+    world.poll(after=LATENCY)
+    assert world.batch.reason is None
 
 
 def test_a_partition_cancelled_before_anything_was_sent_ends_as_cancelled(a_world):
