@@ -1,18 +1,12 @@
 """Reads a list of batches or files: to its end, or as far back as something may stand in it."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from batch_assets.domain.errors import ProviderUnavailable, RequestRefused
+from batch_assets.domain.listing import CLOCK_SKEW, DISORDER
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.resources.replies import CursorGone, NotListed, created_at
-
-#: How far the provider's clock and ours may disagree. A page more of a list costs nothing, and a
-#: batch that is overlooked is paid for twice.
-CLOCK_SKEW = timedelta(hours=1)
-
-#: How far a list from new to old may be out of order, as where servers write side by side.
-DISORDER = timedelta(minutes=10)
 
 #: The batches or files after a cursor, and the next cursor.
 Page = Callable[[str, str | None], tuple[list[object], str | None]]

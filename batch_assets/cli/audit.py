@@ -16,6 +16,7 @@ from batch_assets.cli.render import emit, schema_of, tell, with_output
 from batch_assets.domain.audit import FindingKind
 from batch_assets.domain.batch import Account
 from batch_assets.domain.errors import BatchAssetsError, DeclarationError
+from batch_assets.domain.listing import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from batch_assets.ledger.audits import AccountTally
@@ -195,8 +196,6 @@ def _check_unnamed(name: str, providers: tuple[str, ...]) -> None:
 
 def _begin(now: datetime, since: timedelta | None, tally: "AccountTally | None") -> datetime:
     """From when on batches are looked at."""
-    from batch_assets.resources.lists import CLOCK_SKEW
-
     if since is not None:
         return max(now - since, _EARLIEST)
     oldest = None if tally is None else tally.oldest_open

@@ -78,10 +78,6 @@ def create(context: click.Context, asked: Asked, given: Given, output: str) -> N
         if not given.dry_run and asking.provider.lacks is not None:
             raise ProviderUnreachable(asking.provider.lacks)
         wanted = _wanted(asking, given)
-        if given.files and not (given.dry_run or given.again):
-            from batch_assets.stages.direct.twins import without_twins
-
-            wanted = without_twins(wanted, asking.provider, now=asking.time.now())
         code: int
         if given.dry_run:
             code = _say_what_would_be(wanted, output)
@@ -91,13 +87,17 @@ def create(context: click.Context, asked: Asked, given: Given, output: str) -> N
 
 
 def _wanted(asking: Chosen, given: Given) -> "list[Wanted]":
+    from batch_assets.stages.direct.twins import without_twins
     from batch_assets.stages.direct.wanted import wanted_of_files, wanted_of_uploads
     from batch_assets.stages.direct.wire import path_of_endpoint, wire_of
 
     provider = asking.provider
     endpoint = None if given.endpoint is None else path_of_endpoint(given.endpoint)
     if given.prefix is None or endpoint is None:
-        return wanted_of_files(given.files, provider, wire_of(asking.kind), endpoint=endpoint)
+        wanted = wanted_of_files(given.files, provider, wire_of(asking.kind), endpoint=endpoint)
+        if given.dry_run or given.again:
+            return wanted
+        return without_twins(wanted, provider, now=asking.time.now())
     found = wanted_of_uploads(given.prefix, provider, endpoint=endpoint, again=given.again)
     if not found:
         raise NotFound(f"{asking.name} has no request file whose name begins with {given.prefix!r}")

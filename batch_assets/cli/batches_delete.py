@@ -1,18 +1,18 @@
 """Batches that are over, deleted at their provider."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from batch_assets.cli.chosen import Asked, chosen, with_provider
+from batch_assets.cli.consent import confirm, with_consent
 from batch_assets.cli.place import at_place
 from batch_assets.cli.render import Row, schema_of, with_output
 from batch_assets.cli.verdicts import code_of_all, emit_each, fail_line, ok_line
 from batch_assets.domain.errors import BatchAssetsError
 
 if TYPE_CHECKING:
-    from batch_assets.stages.direct.delete import Deleted, ToDelete
+    from batch_assets.stages.direct.delete import Deleted
 
 SCHEMA = schema_of("batches-delete", 1)
 
@@ -35,9 +35,7 @@ class DeletedBatch(Row, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
-@click.option("--force", is_flag=True, help="Delete also what batches of ours still need.")
+@with_consent
 @with_output
 @at_place
 @with_provider
@@ -68,21 +66,12 @@ def delete(
                 asking.provider, ledger, list(dict.fromkeys(ids)), now=now, force=force
             )
         if not yes:
-            _confirm(wanted)
+            meant = [each.name for each in wanted if each.refusal is None]
+            confirm("batches with their requests and answers", meant)
         deleted = delete_all(asking.provider, wanted, now=now)
         rows = (_row(each, errors) for each in deleted)
         emit_each(output, SCHEMA, rows, lambda row: _line(row, asking.name))
     context.exit(code_of_all(errors))
-
-
-def _confirm(wanted: "Sequence[ToDelete]") -> None:
-    found = [each.name for each in wanted if each.refusal is None]
-    if found:
-        click.confirm(
-            f"Delete {len(found):,} batches with their requests and answers ({', '.join(found)})?",
-            abort=True,
-            err=True,
-        )
 
 
 def _row(each: "Deleted", errors: list[BatchAssetsError | None]) -> DeletedBatch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_assets.cli.chosen import Asked, Chosen, chosen, with_provider
+from batch_assets.cli.consent import confirm, with_consent
 from batch_assets.cli.exit_codes import NotFound
 from batch_assets.cli.place import at_place
 from batch_assets.cli.render import Row, emit, schema_of, tell, with_output
@@ -101,9 +102,7 @@ def list_(asked: Asked, limit: int, prefix: str, purpose: str | None, output: st
 
 
 @files.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
-@click.option("--force", is_flag=True, help="Delete also what batches of ours still need.")
+@with_consent
 @with_output
 @at_place
 @with_provider
@@ -129,9 +128,8 @@ def delete(
     errors: list[BatchAssetsError | None] = []
     with chosen(asked) as asking:
         found = files_at(asking.provider, wanted)
-        if found and not yes:
-            names = ", ".join(each.name or each.id for each in found.values())
-            click.confirm(f"Delete {len(found):,} files ({names})?", abort=True, err=True)
+        if not yes:
+            confirm("files", [each.name or each.id for each in found.values()])
         needed = {} if force else _needed(asking)
         rows = (_deleted(asking, each, found.get(each), needed, errors) for each in wanted)
         emit_each(output, DELETE_SCHEMA, rows, _line)

@@ -1,16 +1,11 @@
 """read_back: a provider's list as far back as a time, where it is seen to run from new to old."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
+from batch_assets.domain.listing import CLOCK_SKEW, DISORDER
 from batch_assets.domain.provider import ProviderBatch, RemoteFile
-
-#: How far the provider's clock and ours may disagree.
-CLOCK_SKEW = timedelta(hours=1)
-
-#: How far a list from new to old may be out of order.
-DISORDER = timedelta(minutes=10)
 
 #: Entries of a list behind the time that is read back to, after which it has shown its order.
 BEHIND = 200

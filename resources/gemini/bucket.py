@@ -16,11 +16,11 @@ from gcsfs.retry import HttpError as GcsError
 from google.auth.exceptions import GoogleAuthError
 
 from batch_assets.domain.errors import ArtifactError
+from batch_assets.domain.listing import CLOCK_SKEW
 from batch_assets.domain.provider import RemoteFile, Upload
 from batch_assets.resources.border import Border, HttpError, SdkErrors
 from batch_assets.resources.gemini.labels import labelled, with_key
 from batch_assets.resources.gemini.place import ANSWERS, BUCKET, Place
-from batch_assets.resources.gemini.search import CLOCK_SKEW
 from batch_assets.resources.patience import Patience
 
 #: Bytes of a block that is sent or read.

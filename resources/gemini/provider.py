@@ -23,6 +23,7 @@ from batch_assets.domain.errors import (
     ReplyLost,
     RequestRefused,
 )
+from batch_assets.domain.listing import CLOCK_SKEW
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import (
     Provider,
@@ -35,7 +36,7 @@ from batch_assets.domain.shard import Limits
 from batch_assets.resources.address import host_of
 from batch_assets.resources.gemini.place import BUCKET, Place
 from batch_assets.resources.gemini.replies import KEY, key_of
-from batch_assets.resources.gemini.search import CLOCK_SKEW, BatchSearch, listed
+from batch_assets.resources.gemini.search import BatchSearch, listed
 from batch_assets.resources.lists import behind
 from batch_assets.resources.patience import Patience
 

@@ -3,22 +3,16 @@ only as long as it is seen to.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batch_assets.domain.errors import BatchUnknown, OutOfTime, RequestRefused
+from batch_assets.domain.listing import CLOCK_SKEW, DISORDER
 from batch_assets.domain.provider import ProviderBatch
 from batch_assets.resources.gemini.replies import created_at, text_of
 
 if TYPE_CHECKING:
     from batch_assets.resources.gemini.client import GeminiClient
-
-#: How far the provider's clock and ours may disagree. A page more of a list costs nothing, and a
-#: batch that is overlooked is paid for twice.
-CLOCK_SKEW = timedelta(hours=1)
-
-#: How far a list from new to old may be out of order.
-DISORDER = timedelta(minutes=10)
 
 #: Batches per list call.
 PAGE = 100

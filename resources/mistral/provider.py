@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from batch_assets.domain.errors import (
     ReplyLost,
     RequestRefused,
 )
+from batch_assets.domain.listing import CLOCK_SKEW
 from batch_assets.domain.price import PriceList
 from batch_assets.domain.provider import (
     Provider,
@@ -54,9 +55,6 @@ ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
 
 #: Nothing is documented: OpenAI's, which the same tools write.
 METADATA = MetadataLimits()
-
-#: How far the provider's clock and ours may disagree.
-CLOCK_SKEW = timedelta(hours=1)
 
 #: The name under which a batch's requests are uploaded: its key.
 _OUR_FILE = re.compile(r"([0-9a-f]{32})\.jsonl")

@@ -12,6 +12,7 @@ import pytest
 
 PROGRAM = shutil.which("batch-assets", path=str(Path(sys.executable).parent))
 COMPLETE = "_BATCH_ASSETS_COMPLETE"
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
 
 
 def offered(line: str, folder: Path, **environment: str) -> set[str]:
@@ -110,51 +111,47 @@ def _with_program() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(PROGRAM).parent}:{os.environ['PATH']}"}
 
 
+def _said(folder: Path, *command: str) -> tuple[str, str]:
+    """What a shell says that finds the program, on stdout and on stderr."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=_with_program(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout, done.stderr
+
+
 def test_bash_completes_as_the_page_sets_it_up(tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
     line = f'eval "$({COMPLETE}=bash_source batch-assets)"'
     script = (
         f"{line}\nCOMP_WORDS=(batch-assets export-a)\nCOMP_CWORD=1\n"
         '_batch_assets_completion batch-assets\necho "${COMPREPLY[@]}"\n'
     )
 
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        cwd=tmp_path,
-        env=_with_program(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    said = _said(tmp_path, "bash", "--norc", "-c", script)
 
-    assert line in page
-    assert (done.stdout, done.stderr) == ("export-artifacts\n", "")
+    assert line in PAGE
+    assert said == ("export-artifacts\n", "")
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes_as_the_page_sets_it_up(tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
     line = f"{COMPLETE}=fish_source batch-assets | source"
 
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", f'{line}\ncomplete -C "batch-assets export-a"'],
-        cwd=tmp_path,
-        env=_with_program(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    script = f'{line}\ncomplete -C "batch-assets export-a"'
+    shown, complaints = _said(tmp_path, "fish", "--no-config", "-c", script)
 
-    assert line in page
-    assert (done.stdout.split("\t")[0], done.stderr) == ("export-artifacts", "")
+    assert line in PAGE
+    assert (shown.split("\t")[0], complaints) == ("export-artifacts", "")
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes_as_the_page_sets_it_up(tmp_path):
     """It completes for a terminal alone."""
-    page = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
     line = f'eval "$({COMPLETE}=zsh_source batch-assets)"'
     terminal, inside = pty.openpty()
     zsh = subprocess.Popen(
@@ -178,7 +175,7 @@ def test_zsh_completes_as_the_page_sets_it_up(tmp_path):
         os.close(terminal)
         os.close(inside)
 
-    assert line in page
+    assert line in PAGE
     assert "export-artifacts " in shown
 
 
