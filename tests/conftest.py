@@ -1,6 +1,7 @@
 """The servers that any test may have. Its place puts `factories` on the import path of all."""
 
 import gc
+import logging
 import os
 import secrets
 import signal
@@ -26,6 +27,11 @@ os.environ["SSL_CERT_DIR"] = os.path.dirname(__file__)
 # What a shell starts in the background ignores SIGINT, and so would the processes of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An instance of Dagster's that a test drops is closed by the garbage collector, at any moment, and
+# SQLAlchemy logs that with a traceback. To write one Python parses source, and where that happens
+# inside another parse, as of a class by `inspect`, Python 3.11.7 fails (python/cpython#106905).
+logging.getLogger("sqlalchemy.pool.impl.NullPool").setLevel(logging.CRITICAL)
 
 # The tests and the modules they import stay until the end, a million objects: looked through again
 # and again, they are a seventh of the work.
